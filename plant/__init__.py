@@ -1,0 +1,1 @@
+"""The words everybody uses: records and doors. Standard library and NumPy only."""

@@ -1,0 +1,62 @@
+"""Canonical JSON of records, and ids that are hashes of their content."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from plant.times import iso
+
+_EXACT = 2**53
+
+
+def plain(value: Any) -> Any:
+    """A record as JSON values: mappings, lists, strings, numbers, booleans, None.
+
+    A float that is a whole number is written as that number, so that `1` and `1.0` have one text and one hash.
+
+    Raises
+    ------
+    ValueError
+        If a number is NaN or infinite: a missing value is None, never NaN.
+    TypeError
+        If a value is neither a record nor JSON.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} cannot be recorded: a missing value is None")
+        return int(value) if value.is_integer() and abs(value) < _EXACT else float(value)
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, (tuple, list, frozenset, set)):
+        items = [plain(item) for item in value]
+        return sorted(items) if isinstance(value, (frozenset, set)) else items
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    raise TypeError(f"{type(value).__name__} is not a record")
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON text: sorted keys, no spaces, UTF-8, NaN refused."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_id(prefix: str, *parts: Any) -> str:
+    """A short id that is the same whenever its parts are: `prefix-` and 16 hexadecimal digits."""
+    return f"{prefix}-{digest(canonical(list(parts)))[:16]}"
