@@ -1,1 +1,1 @@
-
+"""Health of machines."""

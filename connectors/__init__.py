@@ -1,1 +1,1 @@
-
+"""Plants over wires."""

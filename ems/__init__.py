@@ -1,1 +1,1 @@
-
+"""The application: command line, one cycle, runs, historian, models, evidence."""

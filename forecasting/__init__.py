@@ -1,1 +1,1 @@
-
+"""Forecasts with honest bands."""

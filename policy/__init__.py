@@ -1,1 +1,1 @@
-
+"""What to do: strategies, the site's model, guards."""

@@ -1,1 +1,1 @@
-
+"""The twin: a plant whose time is SimPy's."""

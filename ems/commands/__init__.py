@@ -1,0 +1,1 @@
+"""The commands of `ems`, one file per topic."""
