@@ -212,6 +212,8 @@ class Life:
     """Largest change of output per hour; None = at once."""
     setpoint_low: float | None = None
     setpoint_high: float | None = None
+    setpoint_nominal: float | None = None
+    """Where STARTUP runs it; None = not adjustable, or the machine keeps its last one."""
     setpoint_step: float | None = field(default=None, metadata={"gt": 0})
     mtbf_h: float | None = field(default=None, metadata={"gt": 0})
     """Mean time between failures when as new; None = does not fail."""
