@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from plant.assets import Mode
+
 
 class Priority(StrEnum):
     """ISA-18.2 alarm priorities."""
@@ -68,4 +70,16 @@ class Approval:
     who: str
     time: datetime
     approved: bool
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeChange:
+    """A mode raised by a person or lowered by the product."""
+
+    asset: str
+    mode: Mode
+    who: str
+    """A person, or `ems`."""
+    time: datetime
     words: str = ""

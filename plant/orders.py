@@ -116,6 +116,8 @@ class Plan:
     """Which rung of the ladder it is: best, next, shifted, hold, release, safe_state."""
     cut: Cut = Cut.NONE
     words: str = ""
+    situation: str = ""
+    """Id of the Situation it was proposed for; filled in by the cycle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
