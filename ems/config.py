@@ -115,7 +115,7 @@ def _config_error(file: Path, lines: Iterable[tuple[str, str]]) -> ConfigError:
 
 
 def _worded(error: ValidationError, document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(_key(fault["loc"], document), _words(fault, error)) for fault in error.errors(include_url=False)]
+    return [(_key(fault["loc"], document), _words(fault)) for fault in error.errors(include_url=False)]
 
 
 def _key(place: Sequence[int | str], document: Any) -> str:
@@ -131,10 +131,10 @@ def _key(place: Sequence[int | str], document: Any) -> str:
     return text
 
 
-def _words(fault: Any, error: ValidationError) -> str:
+def _words(fault: Any) -> str:
     kind, value, context = fault["type"], fault["input"], fault.get("ctx", {})
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
-        return _unknown_key(str(fault["loc"][-1]), fault["loc"], error)
+        return _unknown_key(str(fault["loc"][-1]), fault["loc"])
     if kind in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return "is missing; it must be given"
     shown = json.dumps(value, default=str, ensure_ascii=False)
@@ -150,7 +150,7 @@ def _sentence(message: str) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _unknown_key(name: str, place: Sequence[int | str], error: ValidationError) -> str:
+def _unknown_key(name: str, place: Sequence[int | str]) -> str:
     allowed = _allowed(place[:-1])
     near = difflib.get_close_matches(name, allowed, n=1)
     return f"unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" (known: {', '.join(allowed)})"
@@ -161,7 +161,7 @@ def _allowed(place: Sequence[int | str]) -> list[str]:
     whole = schema()
     nodes = [whole]
     for part in place:
-        nodes = [inner for node in nodes for inner in _step(_resolved(node, whole), part, whole)]
+        nodes = [inner for node in nodes for inner in _step(_resolved(node, whole), part)]
     return sorted({key for node in nodes for leaf in _resolved(node, whole) for key in leaf.get("properties", {})})
 
 
@@ -175,7 +175,7 @@ def _resolved(node: dict[str, Any], whole: dict[str, Any]) -> list[dict[str, Any
     return [node]
 
 
-def _step(leaves: list[dict[str, Any]], part: int | str, whole: dict[str, Any]) -> list[dict[str, Any]]:
+def _step(leaves: list[dict[str, Any]], part: int | str) -> list[dict[str, Any]]:
     if isinstance(part, int):
         return [leaf["items"] for leaf in leaves if isinstance(leaf.get("items"), dict)]
     tagged = [leaf for leaf in leaves if leaf.get("properties", {}).get("kind", {}).get("const") == part]
