@@ -1,16 +1,17 @@
-"""The five doors. A Protocol stands only here."""
+"""The doors. A Protocol stands only here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from plant.health import Health
 from plant.orders import Plan
+from plant.physics import Conditions, Numbers, Working
 from plant.series import Forecast
 from plant.situation import Situation
 from plant.table import Table
@@ -64,6 +65,32 @@ class Plant(Protocol):
         NotConnectedError
             If it is not known whether the write arrived.
         """
+
+
+@runtime_checkable
+class AssetModel(Protocol):
+    """The physics of one asset kind. Its fields are the spec of the site file, each one number or one column per asset.
+
+    A kind holds no state: what a machine remembers is its life (on, since when) and the level of its store, and both are
+    the simulation's. So one file serves one machine or a thousand futures of fifty.
+    """
+
+    depends_on: ClassVar[frozenset[str]]
+    """Names of the Conditions that `running` reads: it is asked again only when one of them has changed."""
+    uncertain: ClassVar[tuple[str, ...]]
+    """Fields of the spec in which a real machine differs from its data sheet."""
+
+    def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
+        """What it draws and gives while it runs at a set-point."""
+
+    def idle_kw(self, conditions: Conditions) -> Numbers:
+        """What it draws while it does not run."""
+
+    def pieces(self, low: float, high: float) -> tuple[tuple[float, ...], ...]:
+        """Set-points of its operating points between two set-points, one tuple for each piece that may be cut across."""
+
+    def sensors(self, setpoint: Numbers, conditions: Conditions, on: Numbers) -> Mapping[str, Numbers]:
+        """What its further sensors show, by the last word of the tag's name; `on` is 1 while it runs, else 0."""
 
 
 @runtime_checkable

@@ -1,0 +1,1 @@
+"""Asset kinds: the file is the registration."""
