@@ -1,0 +1,1 @@
+"""Any Plant put on a wire, one wire per file."""
