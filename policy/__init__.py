@@ -1,1 +1,1 @@
-"""What to do: strategies, the site's model, guards."""
+"""Deciding: from a Situation to a Plan, and the rules no plan may break."""

@@ -1,0 +1,55 @@
+"""From what a strategy wants to the records that travel: commands and plans with ids that are hashes of their content."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from plant.identity import content_id
+from plant.orders import Action, Command, Plan, Reason
+from plant.site import Site
+from plant.situation import Situation
+
+
+def command(
+    site: Site,
+    situation: Situation,
+    *,
+    asset: str,
+    action: Action,
+    reason: Reason,
+    words: str,
+    setpoint: float | None = None,
+    expected_power_kw: float | None = None,
+) -> Command:
+    """A command due now, with the life that the site file gives it."""
+    expires = situation.time + timedelta(seconds=site.control.expires_s)
+    return Command(
+        id=content_id("c", situation.id, asset, action, setpoint, situation.time, expires, reason, words),
+        asset=asset,
+        action=action,
+        setpoint=setpoint,
+        at=situation.time,
+        expires=expires,
+        reason=reason,
+        words=words,
+        expected_power_kw=expected_power_kw,
+    )
+
+
+def sealed(situation: Situation, plan: Plan) -> Plan:
+    """The plan with its id: a hash of the situation and of everything it says."""
+    return replace(plan, id=content_id("p", situation.id, replace(plan, id="")))
+
+
+def until(situation: Situation) -> timedelta:
+    """Length of a situation's horizon."""
+    return timedelta(seconds=situation.step_s * situation.steps)
+
+
+def release_commands(site: Site, situation: Situation, reason: Reason, words: str) -> tuple[Command, ...]:
+    """RELEASE for every asset that we hold and that can be given back."""
+    held = [state.asset for state in situation.assets if not state.released and site.asset(state.asset).release]
+    return tuple(
+        command(site, situation, asset=name, action=Action.RELEASE, reason=reason, words=words) for name in held
+    )  # fmt: skip

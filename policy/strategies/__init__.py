@@ -1,0 +1,1 @@
+"""One strategy per file; each is `Strategy(site).propose(situation) -> Plan`."""
