@@ -38,6 +38,34 @@ class LearnedAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LevelEffect:
+    """How a combination's output falls as it lifts higher: output × (1 + share × (target level − source level − reference))."""
+
+    regime: str
+    target: str | None
+    """Store that is filled; None counts as level 0."""
+    source: str | None
+    """Store that is drawn from; None counts as level 0."""
+    reference_level: float
+    """Difference of levels at which the points hold."""
+    output_share_per_level: float
+    """Relative change of output per unit of level, usually negative."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelCheck:
+    """How well the calibrated twin foretells a store's level a day ahead, told the demand, on telemetry it has not learned from."""
+
+    store: str
+    horizon_s: float
+    origins: int
+    rmse_level: float
+    """Root mean square error at the horizon, in the store's level unit."""
+    range_share: float
+    """The same over top − bottom, 0..1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnedGroup:
     """Operating points per combination of running machines, in the words of an Envelope.
 
@@ -51,6 +79,8 @@ class LearnedGroup:
     regimes: tuple[Regime, ...]
     cv_rmse: tuple[tuple[str, float], ...] = ()
     """Per regime name: scatter of the measured output around its points, as a share."""
+    level_effects: tuple[LevelEffect, ...] = ()
+    """One per regime that feels the levels."""
     words: str = ""
 
 
@@ -88,6 +118,8 @@ class Calibration:
     flows: tuple[LearnedFlow, ...] = ()
     credibility: tuple[Credibility, ...] = ()
     """Agreement of the calibrated twin with the telemetry, per asset."""
+    level_checks: tuple[LevelCheck, ...] = ()
+    """Day-ahead levels, per store whose flows are metered."""
     words: tuple[str, ...] = ()
     """What the data could not tell, one sentence each."""
 
