@@ -1,0 +1,85 @@
+"""Is everything that a run needs in order."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ems.config import LoadedSite, historian_url, load
+from ems.historian import Historian
+from ems.recover import unended
+from ems.site import calibration_of, plant_of
+from plant.errors import EmsError
+from plant.tags import Quality
+
+LEAST_FREE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    well: bool
+    words: str
+
+
+def checkup(file: Path | None, *, plant: bool) -> tuple[Finding, ...]:
+    """Look at site file, disk, historian, journal, calibration and, if asked, the plant."""
+    try:
+        loaded = load(file)
+    except EmsError as error:
+        return (Finding(what="site file", well=False, words=str(error)),)
+    site = loaded.site
+    findings = [Finding(what="site file", well=True, words=f"{loaded.file}: {len(site.assets)} assets, {len(site.tags)} tags")]
+    free = shutil.disk_usage(loaded.folder).free
+    findings.append(Finding(what="disk", well=free > LEAST_FREE_BYTES, words=f"{free / 2**30:.1f} GiB free"))
+    try:
+        with Historian(historian_url(loaded)) as historian:
+            findings += [_found(what, lambda look=look: look(historian)) for what, look in LOOKS]
+    except EmsError as error:
+        findings.append(Finding(what="historian", well=False, words=str(error)))
+    if plant:
+        findings.append(_found("plant", lambda: _plant(loaded)))
+    return tuple(findings)
+
+
+def _found(what: str, look: Callable[[], tuple[bool, str]]) -> Finding:
+    try:
+        well, words = look()
+    except EmsError as error:
+        well, words = False, str(error)
+    return Finding(what=what, well=well, words=words)
+
+
+def _journal(historian: Historian) -> tuple[bool, str]:
+    return True, f"{historian.verify()} rows, chain unbroken"
+
+
+def _commands(historian: Historian) -> tuple[bool, str]:
+    waiting = unended(historian)
+    return not waiting, f"{len(waiting)} without an outcome: the next run ends them" if waiting else "all have an outcome"
+
+
+def _calibration(historian: Historian) -> tuple[bool, str]:
+    found = calibration_of(historian)
+    return (
+        True,
+        "none: the twin uses the site file's numbers" if found is None else f"from readings until {found.end:%d %b %Y %H:%M}",
+    )
+
+
+LOOKS: tuple[tuple[str, Callable[[Historian], tuple[bool, str]]], ...] = (
+    ("journal", _journal),
+    ("commands", _commands),
+    ("calibration", _calibration),
+)
+
+
+def _plant(loaded: LoadedSite) -> tuple[bool, str]:
+    with plant_of(loaded) as plant:
+        snapshot = plant.read()
+    bad = [f"{reading.tag} ({reading.words})" for reading in snapshot.readings if reading.quality is Quality.BAD]
+    return not bad, f"{len(snapshot.readings)} tags read" + (f", BAD: {', '.join(bad)}" if bad else "")

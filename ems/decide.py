@@ -1,0 +1,119 @@
+"""The ladder: best plan, the same made again with margins, hold, release, safe state. Nothing is chosen that was not rehearsed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from plant.assets import Store
+from plant.errors import EmsError
+from plant.identity import content_id
+from plant.orders import Plan, Verdict, Violation
+from plant.ports import Strategy
+from plant.situation import Limit, Situation
+
+REPLANS = 2
+MARGIN = 1.1
+"""A margin is this much of what was overshot."""
+
+Rehearse = Callable[[Plan, Situation], Verdict]
+Guard = Callable[[Plan, Situation], tuple[Violation, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One plan that was weighed."""
+
+    situation: Situation
+    plan: Plan
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The attempts in the order in which they were made; the last is the one to carry out."""
+
+    attempts: tuple[Attempt, ...]
+    failures: tuple[str, ...] = ()
+    """Why a strategy gave no plan, in words."""
+
+    @property
+    def chosen(self) -> Attempt:
+        """What is to be carried out."""
+        return self.attempts[-1]
+
+
+def decide(
+    situation: Situation, strategy: Strategy, fallbacks: tuple[tuple[str, Strategy], ...], guard: Guard, rehearse: Rehearse
+) -> Decision:
+    """Go down the ladder until a plan stands.
+
+    Parameters
+    ----------
+    strategy
+        Proposes the best plan; asked again with margins where the rehearsal refused it.
+    fallbacks
+        Rung names and strategies below it; the last is chosen whatever its verdict.
+    guard, rehearse
+        Rules that no plan may break, and the life of the plan in simulation.
+    """
+    attempts: list[Attempt] = []
+    failures: list[str] = []
+    asked = situation
+    for number in range(REPLANS + 1):
+        try:
+            plan = strategy.propose(asked)
+        except EmsError as error:
+            failures.append(f"{type(error).__name__}: {error}")
+            break
+        attempts.append(weighed(asked, plan if number == 0 else replace(plan, rung="next"), guard, rehearse))
+        if attempts[-1].verdict.ok:
+            return Decision(attempts=tuple(attempts), failures=tuple(failures))
+        tighter = tightened(asked, attempts[-1].verdict.violations)
+        if tighter is None:
+            break
+        asked = tighter
+    for rung, fallback in fallbacks:
+        attempts.append(weighed(situation, replace(fallback.propose(situation), rung=rung), guard, rehearse))
+        if attempts[-1].verdict.ok:
+            break
+    return Decision(attempts=tuple(attempts), failures=tuple(failures))
+
+
+def weighed(situation: Situation, plan: Plan, guard: Guard, rehearse: Rehearse) -> Attempt:
+    """A plan with its verdict: the guard's refusal, or what the rehearsal showed."""
+    plan = replace(plan, situation=situation.id)
+    broken = guard(plan, situation)
+    if broken:
+        words = "; ".join(violation.words or violation.rule for violation in broken)
+        verdict = Verdict(
+            plan_id=plan.id, ok=False, violations=broken, futures=0, seed=situation.seed, credibility=1.0, words=f"guard: {words}"
+        )
+    else:
+        verdict = rehearse(plan, situation)
+    return Attempt(situation=situation, plan=plan, verdict=verdict)
+
+
+def tightened(situation: Situation, violations: tuple[Violation, ...]) -> Situation | None:
+    """The same situation with margins where a rehearsal broke limits; None if no limit can be drawn tighter."""
+    limits = tuple(_tighter_limit(limit, violations) for limit in situation.limits)
+    stores = tuple(_tighter_store(store, violations) for store in situation.store_specs)
+    if limits == situation.limits and stores == situation.store_specs:
+        return None
+    made = replace(situation, limits=limits, store_specs=stores, id="")
+    return replace(made, id=content_id("s", made))
+
+
+def _tighter_limit(limit: Limit, violations: tuple[Violation, ...]) -> Limit:
+    over = [item.found - item.limit for item in violations if item.rule == limit.name and item.asset == (limit.asset or "site")]
+    return replace(limit, high=limit.high - MARGIN * max(over)) if over and max(over) > 0 else limit
+
+
+def _tighter_store(store: Store, violations: tuple[Violation, ...]) -> Store:
+    span = store.high - store.low
+    of_store = [item for item in violations if item.asset == store.name]
+    below = max((item.limit - item.found for item in of_store if item.rule.endswith("low")), default=0.0)
+    above = max((item.found - item.limit for item in of_store if item.rule.endswith("high")), default=0.0)
+    if below <= 0 and above <= 0:
+        return store
+    return replace(store, low=store.low + min(MARGIN * below, 0.4 * span), high=store.high - min(MARGIN * above, 0.4 * span))

@@ -1,0 +1,140 @@
+"""What people asked for since the last cycle: modes, locks, commands of their own, approvals, alarms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ems.journal import parse
+from ems.memory import Memory
+from ems.site import Works
+from plant.assets import Mode
+from plant.errors import EmsError, NotFoundError, RefusedError
+from plant.events import Alarm, AlarmState, Approval, Event, ModeChange
+from plant.identity import content_id
+from plant.orders import Action, Command, Plan, Reason, Request
+from plant.situation import Lock
+from plant.times import after, duration_s
+
+OPERATOR = "operator"
+SHELVED_AT_MOST_S = 7 * 86400.0
+
+
+def heed(works: Works, memory: Memory, cycle: str, now: datetime) -> tuple[Plan, ...]:
+    """Take every open request; one that cannot be met is answered by an Event.
+
+    Returns
+    -------
+    Plans of operators: they walk the same road as every other.
+    """
+    plans: list[Plan] = []
+    for request in works.historian.open_requests():
+        works.historian.append("request", [request], cycle=cycle, time=now)
+        try:
+            plan = _one(works, memory, cycle, now, request)
+        except (EmsError, ValueError, KeyError) as error:
+            words = f"request of {request.who} ({request.wish}) not met: {error}"
+            event = Event(id=content_id("e", request.id, now), time=now, kind="request_refused", asset=request.asset, words=words)
+            works.historian.append("event", [event], cycle=cycle, time=now)
+        else:
+            plans += [plan] if plan is not None else []
+        works.historian.take_request(request.id)
+    return tuple(plans)
+
+
+def _one(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> Plan | None:
+    if request.wish == "command":
+        return _commanded(works, now, request)
+    if request.wish in {"approve", "reject"}:
+        return _answered(works, cycle, now, request)
+    if request.wish in {"mode", "return"}:
+        _moded(works, memory, cycle, now, request)
+    elif request.wish in {"lock", "unlock"}:
+        _locked(works, memory, cycle, now, request)
+    elif request.wish in {"ack", "shelve"}:
+        _alarmed(works, cycle, now, request)
+    else:
+        raise NotFoundError(f"unknown wish {request.wish!r}")
+    return None
+
+
+def _named(works: Works, request: Request) -> str:
+    if request.asset is None or all(asset.name != request.asset for asset in works.site.assets):
+        raise NotFoundError(f"no asset {request.asset!r}")
+    return request.asset
+
+
+def _commanded(works: Works, now: datetime, request: Request) -> Plan:
+    if request.action is None:
+        raise NotFoundError("a command needs an action")
+    command = Command(
+        id=content_id("c", request.id, now),
+        asset=_named(works, request),
+        action=request.action,
+        setpoint=request.setpoint,
+        at=now,
+        expires=after(now, works.site.control.expires_s),
+        reason=Reason.OPERATOR,
+        words=request.words or f"asked for by {request.who}",
+        expected_power_kw=0.0 if request.action is Action.SHUTDOWN else None,
+    )
+    return _operator_plan(works, now, command)
+
+
+def _answered(works: Works, cycle: str, now: datetime, request: Request) -> Plan | None:
+    entry = works.historian.find(request.value or "")
+    advised = parse(entry, Command)
+    approved = request.wish == "approve"
+    approval = Approval(command_id=advised.id, who=request.who, time=now, approved=approved, words=request.words)
+    works.historian.append("approval", [approval], cycle=cycle, time=now)
+    if not approved:
+        return None
+    if now > after(advised.at, max(works.site.control.every_s, works.site.control.expires_s)):
+        raise RefusedError(f"command {advised.id} was advised at {advised.at:%H:%M} and is too old to approve")
+    fresh = replace(
+        advised,
+        id=content_id("c", advised.id, "approved", now),
+        at=now,
+        expires=after(now, works.site.control.expires_s),
+        words=f"{advised.words} (approved by {request.who})",
+    )
+    return _operator_plan(works, now, fresh)
+
+
+def _operator_plan(works: Works, now: datetime, command: Command) -> Plan:
+    until = after(now, works.site.control.horizon_s)
+    return Plan(
+        id=content_id("p", OPERATOR, command.id),
+        made_at=now,
+        until=until,
+        strategy=OPERATOR,
+        commands=(command,),
+        rung=OPERATOR,
+        words=command.words,
+    )
+
+
+def _moded(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> None:
+    mode = works.site.control.mode if request.wish == "return" else Mode((request.value or "").upper())
+    change = ModeChange(asset=_named(works, request), mode=mode, who=request.who, time=now, words=request.words)
+    works.historian.append("mode", [change], cycle=cycle, time=now)
+    memory.moded(change)
+
+
+def _locked(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> None:
+    asset = _named(works, request)
+    until = now + timedelta(seconds=duration_s(request.value)) if request.value and request.wish == "lock" else None
+    lock = Lock(asset=asset, who=request.who, why=request.words, since=now, until=until if request.wish == "lock" else now)
+    works.historian.append("lock", [lock], cycle=cycle, time=now)
+    memory.locked(asset, lock if request.wish == "lock" else None)
+
+
+def _alarmed(works: Works, cycle: str, now: datetime, request: Request) -> None:
+    alarm = parse(works.historian.find(request.value or ""), Alarm)
+    if request.wish == "ack":
+        back = alarm.state is AlarmState.RETURNED_UNACKNOWLEDGED
+        changed = replace(alarm, state=AlarmState.NORMAL if back else AlarmState.ACKNOWLEDGED, changed_at=now)
+    else:
+        span = min(duration_s(request.words or "8h"), SHELVED_AT_MOST_S)
+        changed = replace(alarm, state=AlarmState.SHELVED, changed_at=now, shelved_until=after(now, span))
+    works.historian.append("alarm", [changed], cycle=cycle, time=now)

@@ -1,0 +1,81 @@
+"""What a run carries from cycle to cycle. All of it comes from the historian, so that a new process knows the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ems.historian import Historian
+from ems.history import History
+from ems.kpis import Meter
+from ems.standing import Standing, rebuilt
+from plant.events import ModeChange
+from plant.mirror import Credibility
+from plant.orders import Command, Outcome, Plan
+from plant.site import Site
+from plant.situation import Lock
+from plant.tags import Snapshot
+
+
+class Memory:
+    """History, standings and the plan in force of one run.
+
+    Parameters
+    ----------
+    site, historian
+        The site and where everything is kept.
+    now
+        The plant's time.
+    meter
+        Counts what the plant does from now on.
+    """
+
+    def __init__(self, site: Site, historian: Historian, now: datetime, meter: Meter) -> None:
+        self._site, self._historian = site, historian
+        names = tuple(tag.name for tag in site.tags) + tuple(tag.name for tag in site.virtual_tags)
+        span = timedelta(days=site.learning.history_days)
+        self.history = History(historian.table(names, now - span, now), site.control.step_s, span)
+        self.standings = rebuilt(
+            (asset.name for asset in site.assets),
+            historian.records("command", Command),
+            historian.records("outcome", Outcome),
+            historian.records("mode", ModeChange),
+            historian.records("lock", Lock),
+        )
+        plans = historian.records("plan", Plan, newest_first=True, limit=1)
+        self.previous: Plan | None = plans[0] if plans and plans[0].until > now else None
+        self.contact_was_lost = False
+        self.unreadable: dict[str, str] = {}
+        """Assets out of control because of bad readings, with the words why."""
+        self.credibility: tuple[Credibility, ...] = ()
+        self.meter = meter
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Keep a snapshot in historian, history and meter."""
+        self._historian.write_snapshot(snapshot)
+        self.history.add(snapshot)
+        self.meter.take(snapshot, self.history)
+
+    def follow(self, plan: Plan) -> None:
+        """A plan is in force from now on; one without courses leaves the last one in force."""
+        if plan.courses:
+            self.previous = plan
+
+    def told(self, command: Command, outcome: Outcome) -> None:
+        """A command ended."""
+        self.standings[command.asset] = self.standings[command.asset].told(command, outcome)
+
+    def given_back(self, asset: str) -> None:
+        """Local control has an asset without our order."""
+        self._change(asset, replace(self.standings[asset], order=None))
+
+    def moded(self, change: ModeChange) -> None:
+        """An asset's mode changed."""
+        self._change(change.asset, replace(self.standings[change.asset], mode=change.mode))
+
+    def locked(self, asset: str, lock: Lock | None) -> None:
+        """An asset was locked or unlocked."""
+        self._change(asset, replace(self.standings[asset], lock=lock))
+
+    def _change(self, asset: str, standing: Standing) -> None:
+        self.standings[asset] = standing

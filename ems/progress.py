@@ -1,0 +1,30 @@
+"""A run's progress on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ems.console import progress, stderr
+from ems.cycle import Cycle
+from ems.runs import Run
+from plant.kpi import SECONDS_PER_HOUR
+from plant.orders import OutcomeKind
+
+
+@contextmanager
+def watched(for_s: float | None) -> Iterator[Callable[[Run, Cycle], None]]:
+    """A bar over plant time, with a line for every command that did not do what it should."""
+    total = None if for_s is None else for_s / SECONDS_PER_HOUR
+    with progress() as bar:
+        task = bar.add_task("controlling", total=total)
+
+        def show(run: Run, cycle: Cycle) -> None:
+            hours = (cycle.time - run.started).total_seconds() / SECONDS_PER_HOUR
+            bar.update(task, completed=round(hours, 2), description=f"controlling {cycle.time:%d %b %H:%M}")
+            for item in cycle.ended:
+                if item.outcome.kind not in {OutcomeKind.CONFIRMED, OutcomeKind.NOT_SENT}:
+                    words = f"{cycle.time:%d %b %H:%M} {item.command.action.value} {item.command.asset}: {item.outcome.kind.value}"
+                    stderr.print(f"{words} {item.outcome.words}", markup=False)
+
+        yield show

@@ -1,0 +1,238 @@
+"""The same decisions again, from the journal alone, compared bit for bit; or with one thing changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from policy.invariants import check as invariants
+from twin_sim.rehearsal import rehearse
+
+from ems.cycle import unrehearsed
+from ems.decide import weighed
+from ems.heed import OPERATOR
+from ems.historian import Entry, Historian, parse
+from ems.runs import RunRecord
+from plant.errors import ConfigError, HistorianError, NotFoundError
+from plant.identity import canonical, plain
+from plant.kinds import find
+from plant.orders import Cut, Plan, Verdict
+from plant.situation import Situation
+from policy.guard import check
+from twin_sim.calibration import Calibration
+from twin_sim.model import SiteModel
+
+SHOWN = 200
+OBJECTIVE_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One field that came out otherwise."""
+
+    id: str
+    field: str
+    recorded: str
+    replayed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What replaying showed."""
+
+    decisions: int
+    identical: int
+    verified: int
+    """Cut by the clock when they were made: found feasible with the recorded objective instead of derived again."""
+    different: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One decision as the journal has it."""
+
+    plan: Plan
+    verdict: Verdict
+    situation: Situation
+    run: RunRecord
+    calibration: Calibration | None
+
+
+class Replayer:
+    """Derives journalled decisions again.
+
+    Parameters
+    ----------
+    historian
+        Whose journal is replayed.
+    """
+
+    def __init__(self, historian: Historian) -> None:
+        self._historian = historian
+        self._models: dict[str, SiteModel] = {}
+        self._strategies: dict[tuple[str, str], Any] = {}
+
+    def plans(self, plan_id: str | None = None) -> list[Entry]:
+        """Journalled plans: one, or all.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such plan.
+        """
+        entries = self._historian.entries("plan")
+        found = [entry for entry in entries if plan_id in (None, entry.id, parse(entry, Plan).situation, entry.cycle)]
+        if plan_id is not None and not found:
+            raise NotFoundError(f"the journal has no decision {plan_id!r}: name a plan, situation or cycle id")
+        return found
+
+    def replay(self, entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[Difference, ...]]]:
+        """Each decision again: `identical`, `verified` or `different`, with what differs."""
+        for entry in entries:
+            yield self.one(self.recorded(entry))
+
+    def recorded(self, entry: Entry) -> Recorded:
+        """A decision with all that it rested on.
+
+        Raises
+        ------
+        HistorianError
+            If the journal lacks a part of it.
+        """
+        plan = parse(entry, Plan)
+        verdicts = [found for found in self._historian.records("verdict", Verdict, cycle=entry.cycle) if found.plan_id == plan.id]
+        runs = [run for run in self._historian.records("run", RunRecord) if run.time <= entry.time]
+        calibrations = self._historian.entries("calibration", until=entry.time, newest_first=True, limit=1)
+        if not verdicts or not runs:
+            raise HistorianError(f"the journal lacks the verdict or the run of plan {plan.id}")
+        return Recorded(
+            plan=plan,
+            verdict=verdicts[0],
+            situation=parse(self._historian.find(plan.situation), Situation),
+            run=runs[-1],
+            calibration=parse(calibrations[0], Calibration) if calibrations else None,
+        )
+
+    def one(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
+        """One decision again."""
+        plan, situation = recorded.plan, recorded.situation
+        if plan.strategy == OPERATOR:
+            again = plan
+        elif plan.cut is Cut.TIME:
+            return self._verified(recorded)
+        else:
+            again = self.proposed(recorded, situation)
+        model = self._model(recorded)
+        judge = (lambda made, seen: rehearse(made, seen, model)) if recorded.run.rehearsal else unrehearsed
+        verdict = weighed(situation, again, check, judge).verdict
+        found = (*differences(plan.id, plan, again), *differences(plan.id, recorded.verdict, verdict, "verdict."))
+        return ("different" if found else "identical"), found
+
+    def proposed(self, recorded: Recorded, situation: Situation) -> Plan:
+        """What the same strategy proposes for a situation."""
+        plan = recorded.plan
+        kind = plan.strategy
+        key = (kind, recorded.run.id)
+        if key not in self._strategies:
+            self._strategies[key] = find("policy.strategies", kind)(recorded.run.site)
+        made: Plan = self._strategies[key].propose(situation)
+        return replace(made, rung=plan.rung, situation=situation.id)
+
+    def _model(self, recorded: Recorded) -> SiteModel:
+        key = f"{recorded.run.id} {recorded.calibration.end if recorded.calibration else ''}"
+        if key not in self._models:
+            self._models[key] = SiteModel(recorded.run.site, recorded.calibration)
+        return self._models[key]
+
+    def _verified(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
+        """A plan that the clock cut: feasible, and inside its own bound."""
+        plan = recorded.plan
+        broken = invariants(plan, recorded.situation)
+        if broken:
+            return "different", (Difference(id=plan.id, field="feasible", recorded="yes", replayed="; ".join(broken)),)
+        if (
+            plan.objective is not None
+            and plan.bound is not None
+            and plan.objective < plan.bound - OBJECTIVE_TOLERANCE * abs(plan.bound)
+        ):
+            words = f"objective {plan.objective:g} below its bound {plan.bound:g}"
+            return "different", (Difference(id=plan.id, field="objective", recorded=f"{plan.objective:g}", replayed=words),)
+        return "verified", ()
+
+
+def differences(plan_id: str, recorded: object, replayed: object, prefix: str = "") -> tuple[Difference, ...]:
+    """Fields in which two records differ."""
+    one, other = plain(recorded), plain(replayed)
+    return tuple(
+        Difference(id=plan_id, field=prefix + key, recorded=canonical(one[key])[:SHOWN], replayed=canonical(other[key])[:SHOWN])
+        for key in one
+        if canonical(one[key]) != canonical(other[key])
+    )
+
+
+def changed(situation: Situation, setting: str) -> Situation:
+    """A situation with one thing changed.
+
+    Parameters
+    ----------
+    setting
+        `KEY=VALUE`: a path into the situation, list items by number or by the name they carry, for example
+        `stores.tank_a.level=2.0`, `limits.import_kw.high=300`, `prices.energy.values=0.3` (a number fills a list).
+
+    Raises
+    ------
+    ConfigError
+        If there is no such key, or the value does not fit.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    path, given, text = setting.partition("=")
+    if not given:
+        raise ConfigError(f"--with {setting!r}: write KEY=VALUE, for example stores.tank_a.level=2.0")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    body = plain(situation)
+    *parents, last = path.split(".")
+    here: Any = body
+    for part in parents:
+        here = _inside(here, part, setting)
+    place = _place(here, last, setting)
+    filled = [value] * len(here[place]) if isinstance(here[place], list) and not isinstance(value, list) else value
+    here[place] = filled
+    try:
+        return TypeAdapter(Situation).validate_python(body)
+    except ValidationError as error:
+        raise ConfigError(f"--with {setting!r}: {error.errors()[0]['msg']}") from error
+
+
+def _inside(here: Any, part: str, setting: str) -> Any:
+    return here[_place(here, part, setting)]
+
+
+def _place(here: Any, part: str, setting: str) -> Any:
+    if isinstance(here, dict) and part in here:
+        return part
+    if isinstance(here, list):
+        for number, item in enumerate(here):
+            named = isinstance(item, dict) and part in [item.get(key) for key in ("name", "asset", "store", "target", "tag")]
+            if named or str(number) == part:
+                return number
+    known = ", ".join(here) if isinstance(here, dict) else f"{len(here)} items" if isinstance(here, list) else "a single value"
+    raise ConfigError(f"--with {setting!r}: there is no {part!r} (there is: {known})")
+
+
+def whole(historian: Historian, entries: Sequence[Entry]) -> Replay:
+    """All of the given decisions again, the journal's chain checked first."""
+    replayer, counts, different = Replayer(historian), {"identical": 0, "verified": 0, "different": 0}, list[Difference]()
+    try:
+        historian.verify()
+    except HistorianError as error:
+        different.append(Difference(id="journal", field="chain", recorded="unbroken", replayed=str(error)))
+    for state, found in replayer.replay(entries):
+        counts[state] += 1
+        different += found
+    return Replay(decisions=len(entries), identical=counts["identical"], verified=counts["verified"], different=tuple(different))

@@ -1,0 +1,206 @@
+"""The loop: one lease, one plant, cycle after cycle, and everything given back at the end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import FrameType
+
+from ems.carry_out import Ended, give_back
+from ems.cycle import Cycle, run_cycle
+from ems.execute import Gate
+from ems.historian import this_process
+from ems.kpis import Meter
+from ems.memory import Memory
+from ems.observe import too_soon
+from ems.recover import recover
+from ems.site import Works
+from plant.errors import EmsError, HistorianError, NotConnectedError
+from plant.events import Event
+from plant.identity import content_id
+from plant.orders import Command
+from plant.site import Site
+from plant.times import after, floor
+
+log = logging.getLogger(__name__)
+
+LEASE = "run"
+LEASE_CYCLES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """The begin of a run, with the site as it was: a decision can be replayed without the site file."""
+
+    id: str
+    time: datetime
+    site: Site
+    rehearsal: bool
+    versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A run in progress and, afterwards, what became of it."""
+
+    works: Works
+    memory: Memory
+    gate: Gate
+    started: datetime
+    cycles: list[Cycle] = field(default_factory=list)
+    parted: list[Ended] = field(default_factory=list)
+    """Releases at the end, or after too many failures."""
+    failures: list[str] = field(default_factory=list)
+    finished: str = ""
+    """Why it ended: `for`, `done`, `stopped`, or the fault."""
+
+
+def run(works: Works, *, for_s: float | None = None, on_cycle: Callable[[Run, Cycle], None] | None = None) -> Run:
+    """Control a site until `for_s` seconds of plant time have passed, the plant has ended, or a signal comes.
+
+    Parameters
+    ----------
+    on_cycle
+        Called after each cycle that succeeded.
+
+    Raises
+    ------
+    RefusedError
+        If another run holds the site.
+    NotConnectedError
+        If the plant cannot be reached at the start, or a plant in lock-step stays away.
+    HistorianError
+        If nothing can be recorded: what cannot be recorded is not sent.
+    """
+    with stoppable(), works.plant:
+        started = works.plant.now()
+        holder = this_process()
+        works.historian.acquire(LEASE, holder, started, works.site.control.every_s * LEASE_CYCLES)
+        try:
+            going = _begun(works, started)
+            _loop(going, for_s, on_cycle, holder)
+            return going
+        finally:
+            works.historian.give_up(LEASE, holder)
+
+
+def _begun(works: Works, started: datetime) -> Run:
+    for outcome in recover(works.site, works.historian, works.read()):
+        log.warning("command %s of a former process: %s %s", outcome.command_id, outcome.kind.value, outcome.words)
+    memory = Memory(works.site, works.historian, started, Meter(works.site, works.billing))
+
+    def minimum_times(command: Command) -> str | None:
+        return too_soon(works.site, memory.history.table(), command, works.plant.now())
+
+    record = RunRecord(
+        id=content_id("r", works.site.site.name, started, this_process()),
+        time=started,
+        site=works.site,
+        rehearsal=works.rehearsal,
+        versions=works.versions,
+    )
+    works.historian.append("run", [record], cycle="", time=started)
+    return Run(works=works, memory=memory, gate=Gate(works.site, works.plant, works.read, minimum_times), started=started)
+
+
+def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None] | None, holder: str) -> None:
+    works, control = going.works, going.works.site.control
+    in_a_row = 0
+    try:
+        while True:
+            try:
+                cycle = run_cycle(works, going.memory, going.gate)
+                going.cycles.append(cycle)
+                _count(going, cycle)
+                if on_cycle is not None:
+                    on_cycle(going, cycle)
+                works.historian.renew(LEASE, holder, works.plant.now(), control.every_s * LEASE_CYCLES)
+                in_a_row = 0
+            except EmsError as error:
+                in_a_row += 1
+                _failed(going, error, in_a_row)
+            if not _next(going, for_s):
+                break
+    except KeyboardInterrupt:
+        going.finished = "stopped"
+    finally:
+        if going.finished != "done":
+            _part(going, f"the run ends ({going.finished or 'fault'})")
+
+
+def _next(going: Run, for_s: float | None) -> bool:
+    """Wait for the next cycle; False when the run is over."""
+    every_s = going.works.site.control.every_s
+    now = going.works.plant.now()
+    end = None if for_s is None else after(going.started, for_s)
+    if end is not None and now >= end:
+        going.finished = "for"
+        return False
+    upcoming = after(floor(now, every_s), every_s)
+    if not going.gate.wait_until(upcoming if end is None else min(upcoming, end)):
+        going.finished = "done"
+        going.memory.take(going.works.read())
+        return False
+    if end is not None and going.works.plant.now() >= end:
+        going.finished = "for"
+        going.memory.take(going.works.read())
+        return False
+    return True
+
+
+def _count(going: Run, cycle: Cycle) -> None:
+    lowest = min((item.score for item in cycle.situation.health if item.score is not None), default=None)
+    kpi = going.memory.meter.since_last(lowest)
+    going.works.historian.append("kpi", [kpi] if kpi else [], cycle=cycle.id, time=cycle.time)
+
+
+def _failed(going: Run, error: EmsError, in_a_row: int) -> None:
+    """Say it, hold; after too many in a row give everything back."""
+    log.error("cycle failed (%d in a row): %s", in_a_row, error)
+    going.failures.append(f"{type(error).__name__}: {error}")
+    lost = isinstance(error, NotConnectedError)
+    going.memory.contact_was_lost = going.memory.contact_was_lost or lost
+    now = going.works.plant.now()
+    words = f"{type(error).__name__}: {error}"
+    event = Event(id=content_id("e", "cycle_failed", now, words), time=now, kind="cycle_failed", asset=None, words=words)
+    try:
+        going.works.historian.append("event", [event], cycle="", time=now)
+    except HistorianError as unrecorded:
+        log.error("and cannot be recorded: %s", unrecorded)
+    limit = going.works.site.control.release_after
+    if in_a_row == limit:
+        _part(going, f"{limit} cycles failed in a row")
+    if in_a_row >= limit and (isinstance(error, HistorianError) or (lost and going.works.site.connection.lock_step)):
+        going.finished = words
+        raise error
+
+
+def _part(going: Run, words: str) -> None:
+    """Give every asset back; what cannot be given back is left to the plant's own watchdog."""
+    try:
+        names = [asset.name for asset in going.works.site.assets]
+        going.parted += give_back(going.works, going.memory, going.gate, "", names, words)
+    except EmsError as error:
+        log.error("assets could not be given back through the journal: %s", error)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """SIGTERM stops like Ctrl-C; outside the main thread nothing changes."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
