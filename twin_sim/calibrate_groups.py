@@ -35,11 +35,14 @@ class PowerLaw:
     low: float
     high: float
     """Range of flow over speed that was seen."""
+    slope: float
+    """Mean rise over that range: what is taken beyond it."""
 
     def power_kw(self, flow_per_h: Floats, speed: Floats) -> Floats:
-        """Power at a flow and a relative speed; outside the range seen the law is held at its end."""
-        relative = np.clip(flow_per_h / speed, self.low, self.high)
-        return np.asarray(np.polyval(self.coefficients, relative) * speed**3)
+        """Power at a flow and a relative speed; beyond the range seen the law goes on straight."""
+        relative = flow_per_h / speed
+        inside = np.clip(relative, self.low, self.high)
+        return np.asarray((np.polyval(self.coefficients, inside) + self.slope * (relative - inside)) * speed**3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,13 @@ def regimes(law: GroupLaw) -> LearnedGroup:
                 )
                 for k in order
             )
+            if (
+                name
+                and found
+                and found[-1].running == names
+                and any(point.setpoints == points[0].setpoints for point in found[-1].points)
+            ):
+                continue
             regime = Regime(name=f"{'+'.join(names)}{name}", running=names, points=points)
             found.append(regime)
             cv.append((regime.name, round(law.scatter[combination], 5)))
@@ -176,16 +186,17 @@ def _span(found: Sequence[Cell], asset: int) -> float:
 def _power_law(found: Sequence[Cell], observed: Observed, asset: int) -> PowerLaw:
     chosen = [cell for cell in found if asset in cell.running]
     if not chosen:
-        return PowerLaw(coefficients=np.array([0.0]), low=0.0, high=np.inf)
+        return PowerLaw(coefficients=np.array([0.0]), low=0.0, high=np.inf, slope=0.0)
     speed = np.array([cell.setpoints[asset] for cell in chosen])
     own = np.array([cell.own_per_h[asset] if observed.metered[asset] else cell.output_per_h for cell in chosen])
     relative = own / speed
     weights = np.sqrt([cell.rows for cell in chosen])
     width = (relative.max() - relative.min()) / relative.mean()
     order = 0 if width < 0.03 else 1 if width < 0.15 or len(chosen) < 4 else 2
-    power = np.array([cell.power_kw[asset] for cell in chosen])
-    coefficients = np.polyfit(relative, power / speed**3, order, w=weights / (power / speed**3))
-    return PowerLaw(coefficients=np.asarray(coefficients), low=float(relative.min()), high=float(relative.max()))
+    scaled = np.array([cell.power_kw[asset] for cell in chosen]) / speed**3
+    coefficients = np.polyfit(relative, scaled, order, w=weights / scaled)
+    slope = float(np.polyfit(relative, scaled, 1, w=weights / scaled)[0]) if order else 0.0
+    return PowerLaw(coefficients=np.asarray(coefficients), low=float(relative.min()), high=float(relative.max()), slope=slope)
 
 
 def _settings(law: GroupLaw, combination: tuple[int, ...]) -> list[tuple[str, Floats]]:

@@ -32,6 +32,8 @@ class Pump:
     __pydantic_config__ = {"extra": "forbid"}
     depends_on: ClassVar[frozenset[str]] = frozenset({"health"})
     uncertain: ClassVar[tuple[str, ...]] = ("flow_per_h", "power_kw")
+    affinity: ClassVar[bool] = True
+    """Flow goes with speed, head with its square, power with its cube: calibration may carry a curve to other speeds."""
 
     flow_per_h: float = field(default=0.0, metadata={"ge": 0})
     """Flow at the rated point, service units per hour."""

@@ -1,0 +1,91 @@
+"""Parameters of a site's twin from its telemetry, with what they are worth and what the data cannot tell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from plant.errors import DataError
+from plant.site import Site
+from plant.table import Table
+from twin_sim.calibrate_check import credibility, level_checks
+from twin_sim.calibrate_groups import GroupLaw, groups_of, learn, parameters, regimes
+from twin_sim.calibrate_stores import learn_flow, learn_store
+from twin_sim.calibration import Calibration, LearnedStore
+
+CHECK_SHARE = 0.15
+"""The last part of the history, kept back for judging."""
+MIN_ROWS = 200
+
+
+def calibrate(site: Site, history: Table) -> Calibration:
+    """Learn what a site's machines, stores and free flows do from its telemetry.
+
+    Curves are judged on the last 15 % of the history by a law learned from the rest; what is returned is then learned from
+    all of it.
+
+    Parameters
+    ----------
+    site
+        The site; its tag names are the history's columns.
+    history
+        Telemetry in the tags' own units.
+
+    Raises
+    ------
+    DataError
+        If the history is too short or lacks a column that a learnable machine needs.
+    """
+    if len(history) < MIN_ROWS:
+        raise DataError(f"the history has {len(history)} rows: calibration needs at least {MIN_ROWS}")
+    split = history.times[int(len(history) * (1.0 - CHECK_SHARE))]
+    laws = _laws(site, history)
+    judged = _laws(site, history.before(split))
+    late = history.since(split)
+    stores = tuple(learn_store(site, store, history) for store in site.stores)
+    sizes = _sizes(site, stores)
+    flows = tuple(learn_flow(site, flow, history, sizes) for flow in site.flows if {flow.source, flow.target} <= set(sizes))
+    end = _instant(history.times[-1])
+    return Calibration(
+        site=site.site.name,
+        start=_instant(history.times[0]),
+        end=end,
+        assets=tuple(learned for law in laws for learned in parameters(law)),
+        groups=tuple(regimes(law) for law in laws),
+        stores=stores,
+        flows=flows,
+        credibility=tuple(found for law in judged for found in credibility(law, site, late, end, site.control.cv_rmse_bound)),
+        level_checks=level_checks(judged, site, late, sizes),
+        words=_words(site, laws, stores, tuple(flow.words for flow in flows)),
+    )
+
+
+def _laws(site: Site, table: Table) -> list[GroupLaw]:
+    found = (learn(site, name, assets, table) for name, assets in groups_of(site))
+    return [law for law in found if law is not None]
+
+
+def _sizes(site: Site, stores: tuple[LearnedStore, ...]) -> dict[str, float]:
+    learned = {found.store: item.value for found in stores for item in found.parameters if item.name == "size_per_level"}
+    return {
+        store.name: store.size_per_level or learned[store.name]
+        for store in site.stores
+        if store.size_per_level or store.name in learned
+    }
+
+
+def _words(site: Site, laws: list[GroupLaw], stores: tuple[LearnedStore, ...], flows: tuple[str, ...]) -> tuple[str, ...]:
+    learned = {law.name for law in laws}
+    missing = [
+        f"{name}: output never seen in the history, so no curve could be learned"
+        for name, _ in groups_of(site)
+        if name not in learned
+    ]
+    tests = [words.words for law in laws for words in parameters(law) if words.words]
+    open_sizes = [f"{found.store}: {found.words}" for found in stores if found.words]
+    return (*missing, *tests, *open_sizes, *(words for words in flows if words))
+
+
+def _instant(time: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(time.astype("datetime64[us]").astype(np.int64)) / 1e6, UTC)
