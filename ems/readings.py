@@ -121,6 +121,15 @@ class Readings:
             written += len(times)
         return written
 
+    def count(self, connection: sa.Connection, tag: str, times: Times) -> int:
+        """Number of a tag's readings from the first to the last of `times`, inside a transaction of the caller's."""
+        if not times.size:
+            return 0
+        first, last = (int(time) for time in times[[0, -1]].astype(np.int64))
+        chosen = sa.select(tag_table.c.id).where(tag_table.c.name == tag).scalar_subquery()
+        where = [reading_table.c.tag == chosen, reading_table.c.time >= first, reading_table.c.time <= last]
+        return int(connection.execute(sa.select(sa.func.count()).where(*where)).scalar_one())
+
     def _bulk(self, connection: sa.Connection, tag: int, times: list[int], values: list[float], *, replace: bool) -> None:
         clash = "DO UPDATE SET value=excluded.value, quality=192, kind=1, text=NULL, source_time=NULL, server_time=NULL, words=NULL"
         clash = clash if replace else "DO NOTHING"

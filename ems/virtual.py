@@ -84,7 +84,8 @@ class VirtualTags:
     def _values(self, tag: VirtualTag, columns: Mapping[str, Floats], hours: Floats, rows: int) -> Floats:
         parts = [_column(columns, name, rows) for name in tag.tags]
         if tag.kind == "sum":
-            return np.sum(parts, axis=0)
+            total: Floats = np.sum(parts, axis=0)
+            return total
         if tag.kind == "difference":
             return parts[0] - np.sum(parts[1:], axis=0) if len(parts) > 1 else parts[0]
         return self._balance(tag, columns, hours, rows)
