@@ -26,6 +26,7 @@ def asset_faults(asset: Asset, site: Site, names: Names) -> Iterator[Fault]:
     yield from _local_control(asset, key, names)
     for other in asset.needs:
         yield from names.exists(f"{key}.needs", other, [name for name in names.assets if name != asset.name], "other asset")
+    yield from _spec(asset, key)
     if site.control.mode is Mode.CONTROL and _commandable(asset) and not asset.release and not asset.safe_state:
         words = "is missing; in CONTROL an asset needs the writes that give it back to local control, or a safe_state"
         yield Fault(key=f"{key}.release", words=words)

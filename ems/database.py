@@ -52,6 +52,7 @@ journal_table = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
     sa.Index("ix_journal_kind_time", "kind", "time"),
+    sa.Index("ix_journal_kind_seq", "kind", "seq"),
 )
 
 part_table = sa.Table(

@@ -22,7 +22,7 @@ from plant.times import iso
 Record = TypeVar("Record")
 
 KINDS = (
-    "run", "situation", "plan", "verdict", "command", "outcome", "event", "alarm", "approval", "kpi", "forecast", "health",
+    "run", "situation", "plan", "verdict", "command", "outcome", "event", "alarm", "approval", "kpi", "nothing", "forecast", "health",
     "cycle", "request", "calibration", "mode", "lock",
 )  # fmt: skip
 _GENESIS = "0" * 64
@@ -123,7 +123,9 @@ class Journal:
             None if after is None else keep.seq > after,
         ]
         query = sa.select(journal_table).where(*[test for test in tests if test is not None])
-        query = query.order_by(keep.seq.desc() if newest_first else keep.seq).limit(limit)
+        # with a span of time the index over time is the short way: a bare `seq` would invite a walk over the whole journal
+        order = keep.seq if since is None and until is None else sa.literal_column("+journal.seq")
+        query = query.order_by(order.desc() if newest_first else order).limit(limit)
         with self._database.reading() as connection:
             return _complete(connection, connection.execute(query).all())
 
@@ -207,7 +209,7 @@ def parse(entry: Entry, cls: type[Record]) -> Record:
         If the entry is not such a record.
     """
     try:
-        record: Record = _adapter(cast("type[Any]", cls)).validate_json(entry.body)
+        record: Record = _adapter(cast("Any", cls)).validate_json(entry.body)
     except ValidationError as error:
         raise HistorianError(f"journal row {entry.seq} ({entry.kind} {entry.id}) is not a {cls.__name__}: {error}") from error
     return record
