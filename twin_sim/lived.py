@@ -1,0 +1,52 @@
+"""What an ensemble lived through: powers, levels and counts of every future, and the figures made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plant.table import Floats
+
+if TYPE_CHECKING:
+    from twin_sim.ensemble import Ensemble
+
+
+class Recorder:
+    """Keeps the power of every bill and the level of every store at each tick, and what was out of bounds.
+
+    Attributes
+    ----------
+    kw
+        Mean power of the site per tick, shape (ticks, bills, futures).
+    level
+        Level of every store at the end of each tick, shape (ticks, stores, futures).
+    """
+
+    def __init__(self, ticks: int, bills: int, stores: int, futures: int, *, levels: bool = True) -> None:
+        self.kw: Floats = np.zeros((ticks, bills, futures))
+        self.level: Floats = np.zeros((ticks if levels else 0, stores, futures))
+        self.run_ticks: Floats | None = None
+        self._at = 0
+
+    @property
+    def ticks(self) -> int:
+        """Ticks kept so far."""
+        return self._at
+
+    def take_power(self, ensemble: Ensemble) -> None:
+        """Keep the power of the tick that begins."""
+        if self._at >= self.kw.shape[0]:
+            return
+        kw = self.kw[self._at]
+        np.add(ensemble.bill_kw, 0.0, out=kw)
+        kw[0] += ensemble.base_kw[0]
+        if ensemble.impulse_kw is not None:
+            kw += ensemble.impulse_kw
+
+    def take_level(self, ensemble: Ensemble) -> None:
+        """Keep the levels at the end of the tick."""
+        if self._at < self.level.shape[0]:
+            self.level[self._at] = ensemble.level[: self.level.shape[1]]
+        ensemble.demanded = ensemble.demanded + ensemble.demand * (ensemble.tick_s / 3600.0)
+        self._at += 1

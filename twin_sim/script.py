@@ -1,0 +1,123 @@
+"""A plan as a simulation follows it: per step and machine, local control or an order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from plant.orders import Action, Plan
+from plant.table import Floats
+
+if TYPE_CHECKING:
+    from twin_sim.ensemble import Ensemble
+    from twin_sim.layout import Layout
+
+LOCAL, KEEP, STOP, RUN = -1, -2, 0, 1
+MARGIN = 0.05
+"""A store counts as back inside its limits once this share of the span away from them."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Script:
+    """What some columns of an ensemble do in each step."""
+
+    columns: slice
+    start: datetime
+    step_s: float
+    orders: npt.NDArray[np.int8]
+    """(steps, assets): LOCAL, KEEP, STOP or RUN; beyond the end everything is given back."""
+    setpoints: Floats
+    """(steps, assets); NaN = as it is."""
+    guarded: bool = True
+    """Whether a machine goes back to local control while its store is outside its limits, as a new plan would do."""
+    step: int = -1
+
+    def apply(self, ensemble: Ensemble, time: datetime) -> None:
+        """Give the orders of a new step; hand machines back whose store has left its limits."""
+        step = int((time - self.start).total_seconds() // self.step_s)
+        outside = self._outside(ensemble) if self.guarded else None
+        if step != self.step and step >= 0:
+            self.step = step
+            self._give(ensemble, min(step, len(self.orders)), outside)
+        elif outside is not None and outside.any():
+            self._hand_back(ensemble, outside)
+
+    def _outside(self, ensemble: Ensemble) -> npt.NDArray[np.bool_]:
+        """Per asset and column of this script: its store is outside its limits."""
+        layout, level = ensemble.layout, ensemble.level[:, self.columns]
+        left = (level < layout.low) | (level > layout.high)
+        left[layout.real :] = False
+        if not left.any():
+            return np.zeros((0, 0), dtype=bool)
+        return np.asarray(left[layout.into] | left[layout.out_of])
+
+    def _hand_back(self, ensemble: Ensemble, outside: npt.NDArray[np.bool_]) -> None:
+        released = ensemble.released[:, self.columns]
+        fresh = outside & ~released
+        if fresh.any():
+            released |= fresh
+            want, on = ensemble.want[:, self.columns], ensemble.on[:, self.columns]
+            np.copyto(want, on, where=fresh)
+
+    def _give(self, ensemble: Ensemble, step: int, outside: npt.NDArray[np.bool_] | None) -> None:
+        layout = ensemble.layout
+        released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
+        on, setpoint = ensemble.on[:, self.columns], ensemble.setpoint[:, self.columns]
+        ended = step >= len(self.orders)
+        changed: set[int] = set()
+        for row in range(len(layout.assets)):
+            order = LOCAL if ended else int(self.orders[step, row])
+            if order == KEEP:
+                continue
+            given = np.zeros(released.shape[1], dtype=bool) if order == LOCAL else np.ones(released.shape[1], dtype=bool)
+            if outside is not None and outside.size:
+                given &= ~outside[row]
+            target = layout.nominal[row] if order == LOCAL or np.isnan(self.setpoints[step, row]) else self.setpoints[step, row]
+            to_local = ~given & ~released[row]
+            want[row] = np.where(given, order == RUN, np.where(to_local, on[row], want[row]))
+            released[row] = ~given
+            aimed = np.where(given, target, layout.nominal[row])
+            if bool((aimed != setpoint[row]).any()):
+                setpoint[row] = aimed
+                changed.add(row)
+        for block in layout.blocks:
+            if not block.per_tick and any(block.rows.start <= row < block.rows.stop for row in changed):
+                ensemble.reask(block)
+
+
+def of_plan(plan: Plan, layout: Layout, columns: slice, *, steps: int, step_s: float, first_only: bool = False) -> Script:
+    """A plan as a script over some columns.
+
+    Parameters
+    ----------
+    steps, step_s
+        Steps of the plan that are followed; then everything is given back to local control.
+    first_only
+        True: only the commands due now are given, and contact is lost after the first step.
+    """
+    count = len(layout.assets)
+    orders: npt.NDArray[np.int8] = np.full((steps, count), KEEP, dtype=np.int8)
+    setpoints = np.full((steps, count), np.nan)
+    if not first_only:
+        for course in plan.courses:
+            row = layout.index.get(course.asset)
+            if row is None:
+                continue
+            on = np.array(course.on.resampled(plan.made_at, step_s, steps))
+            orders[:, row] = np.where(on >= 0.5, RUN, STOP)
+            if course.setpoint is not None:
+                setpoints[:, row] = course.setpoint.resampled(plan.made_at, step_s, steps)
+    for command in plan.commands:
+        row = layout.index.get(command.asset)
+        if row is None:
+            continue
+        orders[0, row] = {Action.SHUTDOWN: STOP, Action.RELEASE: LOCAL}.get(command.action, RUN)
+        if command.action is Action.RELEASE:
+            orders[:, row] = LOCAL
+        if command.setpoint is not None and command.action is Action.OPTIMIZE:
+            setpoints[0, row] = command.setpoint
+    return Script(columns=columns, start=plan.made_at, step_s=step_s, orders=orders, setpoints=setpoints, guarded=not first_only)
