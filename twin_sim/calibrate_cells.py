@@ -102,9 +102,17 @@ def observe(site: Site, assets: Sequence[Asset], table: Table) -> Observed:
         np.all(np.isfinite(own[:, metered]), axis=1) & np.all(np.isfinite(power), axis=1) & np.all(np.isfinite(setpoints), axis=1)
     )
     return Observed(
-        assets=tuple(assets), target=target, source=source, running=running, setpoints=setpoints, nominal=nominal,
-        own_per_h=own, power_kw=power, head_level=target_level - source_level, usable=complete & target_ok & source_ok,
-    )  # fmt: skip
+        assets=tuple(assets),
+        target=target,
+        source=source,
+        running=running,
+        setpoints=setpoints,
+        nominal=nominal,
+        own_per_h=own,
+        power_kw=power,
+        head_level=target_level - source_level,
+        usable=complete & target_ok & source_ok,
+    )
 
 
 def cells(observed: Observed) -> tuple[Cell, ...]:

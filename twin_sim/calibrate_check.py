@@ -43,7 +43,7 @@ def credibility(law: GroupLaw, site: Site, table: Table, time: datetime, bound: 
                 cv_rmse=round(cv, 5),
                 nmbe=round(float((expected - actual).mean()) / mean, 5),
                 ok=cv <= bound,
-            )  # fmt: skip
+            )
         )
     return tuple(found)
 
@@ -95,6 +95,9 @@ def _check(store: Store, foretold: Floats, actual: Floats) -> LevelCheck:
     known = np.isfinite(actual) & np.isfinite(foretold)
     rmse = float(np.sqrt(np.mean((foretold[known] - actual[known]) ** 2))) if known.any() else 0.0
     return LevelCheck(
-        store=store.name, horizon_s=HORIZON_S, origins=int(known.sum()), rmse_level=round(rmse, 5),
+        store=store.name,
+        horizon_s=HORIZON_S,
+        origins=int(known.sum()),
+        rmse_level=round(rmse, 5),
         range_share=round(rmse / (store.top - store.bottom), 5),
-    )  # fmt: skip
+    )

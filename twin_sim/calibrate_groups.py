@@ -74,7 +74,7 @@ class GroupLaw:
 
 
 def groups_of(site: Site) -> tuple[tuple[str, tuple[Asset, ...]], ...]:
-    """Machines whose curves are learned from telemetry: shared-curve groups, then metered machines that follow the affinity laws."""
+    """Machines whose curves are learned: groups that share theirs, then metered machines that follow the affinity laws."""
     shared = [group for group in site.groups if group.shared_curves]
     taken = {name for group in shared for name in group.assets}
     alone = [Group(name=asset.name, assets=(asset.name,)) for asset in site.assets if asset.name not in taken and _learnable(asset)]
@@ -88,62 +88,84 @@ def learn(site: Site, name: str, assets: Sequence[Asset], table: Table) -> Group
     if not found or not any(observed.metered):
         return None
     main, off = fit(found, observed.metered)
-    combinations = sorted({cell.running for cell in found})
+    corrections, scatter = _by_combination(found, off)
+    return GroupLaw(
+        name=name,
+        observed=observed,
+        cells=found,
+        main=main,
+        powers=tuple(_power_law(found, observed, i) for i in range(len(assets))),
+        corrections=corrections,
+        scatter=scatter,
+        adjustable=tuple(
+            asset.tags.setpoint_write is not None and _span(found, i) >= MIN_SETPOINT_DISTANCE for i, asset in enumerate(assets)
+        ),
+    )
+
+
+def _by_combination(found: Sequence[Cell], off: Floats) -> tuple[dict[tuple[int, ...], float], dict[tuple[int, ...], float]]:
+    """Per combination what the law's flow must be multiplied by, and the relative scatter that remains."""
     corrections, scatter = {}, {}
-    for combination in combinations:
-        chosen = np.array([cell.running == combination for cell in found])
-        weights = np.sqrt([cell.rows for cell in found]) * chosen
+    for combination in sorted({cell.running for cell in found}):
+        weights = np.array([np.sqrt(cell.rows) if cell.running == combination else 0.0 for cell in found])
         bias = float((off * weights).sum() / weights.sum())
         corrections[combination] = 1.0 / (1.0 + bias)
         scatter[combination] = float(np.sqrt(((off - bias) ** 2 * weights).sum() / weights.sum()))
-    spans = [_span(found, i) for i in range(len(assets))]
-    return GroupLaw(
-        name=name, observed=observed, cells=found, main=main, powers=tuple(_power_law(found, observed, i) for i in range(len(assets))),
-        corrections=corrections, scatter=scatter,
-        adjustable=tuple(span >= MIN_SETPOINT_DISTANCE and asset.tags.setpoint_write is not None for span, asset in zip(spans, assets, strict=True)),
-    )  # fmt: skip
+    return corrections, scatter
 
 
 def regimes(law: GroupLaw) -> LearnedGroup:
     """The learned operating points as an envelope has them: per combination the points that no other one beats in power."""
     found: list[Regime] = []
-    effects: list[LevelEffect] = []
     cv: list[tuple[str, float]] = []
-    head = np.array([law.main.head_reference_level])
+    effects: list[LevelEffect] = []
     for combination in sorted(law.corrections, key=lambda each: (len(each), each)):
-        names = tuple(law.observed.assets[i].name for i in combination)
-        for name, settings in _settings(law, combination):
-            running = np.zeros((len(settings), len(law.observed.assets)))
-            running[:, list(combination)] = 1.0
-            output, power = law.predict(running, settings, np.repeat(head, len(settings)))
-            kept = _within(law, combination, running, settings, head)
-            if not kept.any():
+        for suffix, settings in _settings(law, combination):
+            regime = _regime(law, combination, suffix, settings)
+            if regime is None or (suffix and found and _holds(found[-1], regime)):
                 continue
-            order = _efficient(output[kept], power[kept].sum(axis=1))
-            points = tuple(
-                Point(
-                    setpoints=tuple(round(float(settings[kept][k, i]), 4) for i in combination),
-                    output_per_h=round(float(output[kept][k]), 4),
-                    power_kw=tuple(round(float(power[kept][k, i]), 4) for i in combination),
-                    input_per_h=round(float(output[kept][k]), 4) if law.observed.source is not None else 0.0,
-                )
-                for k in order
-            )
-            if (
-                name
-                and found
-                and found[-1].running == names
-                and any(point.setpoints == points[0].setpoints for point in found[-1].points)
-            ):
-                continue
-            regime = Regime(name=f"{'+'.join(names)}{name}", running=names, points=points)
             found.append(regime)
             cv.append((regime.name, round(law.scatter[combination], 5)))
             effects.append(_effect(law, regime, combination))
     return LearnedGroup(
-        name=law.name, assets=tuple(asset.name for asset in law.observed.assets), regimes=tuple(found), cv_rmse=tuple(cv),
-        level_effects=tuple(effects), words=_words(law),
-    )  # fmt: skip
+        name=law.name,
+        assets=tuple(asset.name for asset in law.observed.assets),
+        regimes=tuple(found),
+        cv_rmse=tuple(cv),
+        level_effects=tuple(effects),
+        words=_words(law),
+    )
+
+
+def _regime(law: GroupLaw, combination: tuple[int, ...], suffix: str, settings: Floats) -> Regime | None:
+    """The efficient points of a combination; None if none lies near enough to what was seen."""
+    head = np.repeat(law.main.head_reference_level, len(settings))
+    running = np.zeros((len(settings), len(law.observed.assets)))
+    running[:, list(combination)] = 1.0
+    kept = _within(law, combination, running, settings, head)
+    if not kept.any():
+        return None
+    settings = settings[kept]
+    output, power = law.predict(running[kept], settings, head[kept])
+    names = tuple(law.observed.assets[i].name for i in combination)
+    return Regime(
+        name=f"{'+'.join(names)}{suffix}",
+        running=names,
+        points=tuple(
+            Point(
+                setpoints=tuple(round(float(settings[k, i]), 4) for i in combination),
+                output_per_h=round(float(output[k]), 4),
+                power_kw=tuple(round(float(power[k, i]), 4) for i in combination),
+                input_per_h=round(float(output[k]), 4) if law.observed.source is not None else 0.0,
+            )
+            for k in _efficient(output, power.sum(axis=1))
+        ),
+    )
+
+
+def _holds(regime: Regime, other: Regime) -> bool:
+    """Whether a regime already has the only point of another one."""
+    return regime.running == other.running and any(point.setpoints == other.points[0].setpoints for point in regime.points)
 
 
 def parameters(law: GroupLaw) -> tuple[LearnedAsset, ...]:
@@ -162,9 +184,14 @@ def parameters(law: GroupLaw) -> tuple[LearnedAsset, ...]:
             "" if law.adjustable[i] else f"seen at one set-point only: an hour at another speed would tell how {asset.name} follows"
         )
         item = Learned(
-            name="running_power_kw", value=round(mean, 4), low=round(mean - 1.96 * spread, 4), high=round(mean + 1.96 * spread, 4),
-            unit="kW", samples=int(rows.sum()), words=words,
-        )  # fmt: skip
+            name="running_power_kw",
+            value=round(mean, 4),
+            low=round(mean - 1.96 * spread, 4),
+            high=round(mean + 1.96 * spread, 4),
+            unit="kW",
+            samples=int(rows.sum()),
+            words=words,
+        )
         learned.append(LearnedAsset(asset=asset.name, parameters=(item,), words=words))
     return tuple(learned)
 
@@ -221,7 +248,7 @@ def _choices(asset: Asset) -> list[float]:
 
 def _within(law: GroupLaw, combination: tuple[int, ...], running: Floats, settings: Floats, head: Floats) -> Booleans:
     """Which settings lie near enough to what was seen."""
-    _, own = law.main.flows(running, settings, np.repeat(head, len(settings)))
+    _, own = law.main.flows(running, settings, head)
     own = own * law.corrections[combination]
     kept = np.ones(len(settings), dtype=np.bool_)
     for i in combination:
@@ -268,9 +295,12 @@ def _effect(law: GroupLaw, regime: Regime, combination: tuple[int, ...]) -> Leve
     output, _ = law.predict(running, setpoints, np.array([head - 0.5, head + 0.5]))
     target, source = law.observed.target, law.observed.source
     return LevelEffect(
-        regime=regime.name, target=None if target is None else target.name, source=None if source is None else source.name,
-        reference_level=round(head, 5), output_share_per_level=round(float((output[1] - output[0]) / output.mean()), 6),
-    )  # fmt: skip
+        regime=regime.name,
+        target=None if target is None else target.name,
+        source=None if source is None else source.name,
+        reference_level=round(head, 5),
+        output_share_per_level=round(float((output[1] - output[0]) / output.mean()), 6),
+    )
 
 
 def _words(law: GroupLaw) -> str:

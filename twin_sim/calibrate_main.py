@@ -138,7 +138,12 @@ def _prior(lift: tuple[bool, ...]) -> tuple[Floats, Floats]:
 def _main(vector: Floats, lift: tuple[bool, ...], scale: float, reference: float) -> Main:
     count = len(lift)
     return Main(
-        lift=lift, shut_off=np.exp(vector[:count]), droop=np.exp(vector[count : 2 * count]), static=float(vector[2 * count]),
-        per_level=float(np.exp(vector[2 * count + 1])), friction=float(np.exp(vector[2 * count + 2])),
-        flow_scale_per_h=scale, head_reference_level=reference,
-    )  # fmt: skip
+        lift=lift,
+        shut_off=np.exp(vector[:count]),
+        droop=np.exp(vector[count : 2 * count]),
+        static=float(vector[2 * count]),
+        per_level=float(np.exp(vector[2 * count + 1])),
+        friction=float(np.exp(vector[2 * count + 2])),
+        flow_scale_per_h=scale,
+        head_reference_level=reference,
+    )

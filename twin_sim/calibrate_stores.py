@@ -55,14 +55,18 @@ def learn_store(site: Site, store: Store, table: Table) -> LearnedStore:
         words = f"site file says {stated:.4g}, {len(sizes)} switches say {middle:.4g}"
         return LearnedStore(store=store.name, parameters=(), words=words)
     item = Learned(
-        name="size_per_level", value=round(middle, 6), low=round(middle - Z95 * error, 6), high=round(middle + Z95 * error, 6),
-        unit=f"per {store.unit}", samples=len(sizes),
-    )  # fmt: skip
+        name="size_per_level",
+        value=round(middle, 6),
+        low=round(middle - Z95 * error, 6),
+        high=round(middle + Z95 * error, 6),
+        unit=f"per {store.unit}",
+        samples=len(sizes),
+    )
     return LearnedStore(store=store.name, parameters=(item,))
 
 
 def learn_flow(site: Site, flow: Flow, table: Table, sizes: dict[str, float]) -> LearnedFlow:
-    """a and b of a transport by the balance of a target that nobody else draws from unmetered."""
+    """Terms a and b of a transport by the balance of a target that nobody else draws from unmetered."""
     source, target = site.store(flow.source), site.store(flow.target)
     service = site.service(target.service)
     if service.demand is not None or target.level not in table.columns or source.level not in table.columns:
