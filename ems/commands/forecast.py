@@ -1,0 +1,122 @@
+"""`ems forecast`: backtest on a file; train, predict and check the accuracy of a site's targets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+    from forecasting.backtest import Backtest, Made
+    from plant.table import Times
+
+app = typer.Typer(no_args_is_help=True, help="Forecasts: how good they would have been, learning, making, checking.")
+
+
+def mount(root: typer.Typer) -> None:
+    """Add `ems forecast …`."""
+    root.add_typer(app, name="forecast")
+
+
+@app.command()
+def backtest(
+    csv: Annotated[Path, typer.Option("--csv", help="File of readings; .gz and other compressions are read too.")],
+    time: Annotated[str, typer.Option("--time", help="Its column of times.")],
+    target: Annotated[str, typer.Option("--target", help="Column to forecast.")],
+    known: Annotated[list[str] | None, typer.Option("--known", help="Column known for the future; may be repeated.")] = None,
+    country: Annotated[str | None, typer.Option("--country", help="ISO 3166 code, for public holidays.")] = None,
+    timezone: Annotated[str | None, typer.Option("--timezone", help="IANA name; else the file's offset, else as written.")] = None,
+    horizon: Annotated[str, typer.Option("--horizon", help="How far ahead of each midnight.")] = "24h",
+    test_share: Annotated[float, typer.Option("--test-share", help="Share of the days, at the end, that is forecast.")] = 0.3,
+    model: Annotated[str, typer.Option("--model", help="A model's name, or auto: whatever wins on the first part.")] = "auto",
+    refit: Annotated[int | None, typer.Option("--refit", help="Learn again after so many days; else once.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of all randomness.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV file for every forecast.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Forecast the last part of a series from each of its local midnights, and measure.
+
+    Example: ems forecast backtest --csv load.csv.gz --time time --target load_kw --country DE --out forecasts.csv
+    """
+    from datasets.frame import read_csv
+    from datasets.repair import even, repaired
+    from ems.console import emit, stderr
+    from forecasting.backtest import Protocol
+    from forecasting.backtest import backtest as run
+    from plant.errors import ConfigError
+    from plant.times import duration_s
+
+    try:
+        horizon_s = duration_s(horizon)
+    except ValueError as error:
+        raise ConfigError(f"--horizon: {error}") from error
+    columns = tuple(known or ())
+    loaded = read_csv(csv, time=time, columns=tuple(dict.fromkeys((target, *columns))), timezone_name=timezone)
+    table = even(loaded.table)
+    clean, reports = repaired(table.only(target))
+    protocol = Protocol(
+        horizon_s=horizon_s, test_share=test_share, model=model, refit_days=refit, seed=seed, timezone=loaded.timezone,
+        country=country, known=columns,
+    )  # fmt: skip
+    history = type(table)(times=table.times, columns={**table.columns, **clean.columns})
+    found = run(history, target, protocol, actual=table, said=stderr.print)
+    for line in (
+        *loaded.words,
+        *found.words,
+        *(f"{r.column}: {r.flat} rows of a dead sensor taken out" for r in reports if r.flat),
+    ):
+        stderr.print(line)
+    if out is not None:
+        write_rows(out, found.made[0], loaded.timezone)
+    emit(document(found), as_json, (_table(found),))
+
+
+def document(found: Backtest) -> dict[str, object]:
+    """The JSON document of a backtest."""
+    return {
+        "origins": found.origins,
+        "champion": found.champion,
+        "fit_s": found.fit_s,
+        "predict_ms": found.predict_ms,
+        "models": {made.model: asdict(made.accuracy) for made in found.made},
+        "words": list(found.words),
+    }
+
+
+def _table(found: Backtest) -> RichTable:
+    from ems.console import table
+
+    shown = table(f"{found.origins} origins", "model", "MAE", "RMSE", "WAPE", "MASE", "pinball", "80 % band holds")
+    for made in found.made:
+        score = made.accuracy
+        numbers = (score.mae, score.rmse, score.wape, score.mase, score.pinball, score.coverage80)
+        shown.add_row(made.model, *("–" if number is None else f"{number:.4g}" for number in numbers))
+    return shown
+
+
+def write_rows(path: Path, made: Made, timezone_name: str) -> None:
+    """Every forecast as a row: issue_time, target_time, p10, p50, p90, actual, model; times with the site's offset."""
+    import pandas as pd
+
+    from datasets.frame import zone
+
+    def stamped(times: Times) -> pd.Index:
+        wall = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone(timezone_name))
+        return wall.map(lambda time: time.isoformat())
+
+    rows = pd.DataFrame(
+        {
+            "issue_time": stamped(made.issue_times),
+            "target_time": stamped(made.target_times),
+            "p10": made.forecast[:, 0],
+            "p50": made.forecast[:, 1],
+            "p90": made.forecast[:, 2],
+            "actual": made.actual,
+            "model": made.model,
+        }
+    )
+    rows.to_csv(path, index=False)

@@ -1,0 +1,88 @@
+"""Bands that hold 80 % of what comes: conformal correction of p10 and p90 from the forecasts of the last weeks.
+
+Each end of the band is moved by the quantile of its own recent misses (conformalised quantile regression, Romano,
+Patterson and Candès 2019, one-sided), over a rolling window because a correction made once goes stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.windows import Rows
+from plant.table import Floats
+
+FEWEST = 40
+"""Values below which a group of hours is corrected like the whole day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """How a band is corrected."""
+
+    window_days: int = 56
+    parts: int = 4
+    """Groups of hours of a day that are corrected apart."""
+    scaled: bool = False
+    """True: misses count in widths of the raw band; False: in the target's unit."""
+    aim: float = 0.8
+    """Share that the corrected band should hold."""
+
+
+def corrected(raw: Floats, actual: Floats, at: Rows, delay: int, how: Correction) -> Floats:
+    """Raw forecasts of the rows `at`, their band moved by what was known before each issue.
+
+    Parameters
+    ----------
+    raw
+        p10, p50, p90 of all rows, NaN where there was no forecast; shape (rows, slots, 3).
+    actual
+        What came; shape (rows, slots). Only rows before `row - delay` are looked at.
+    at
+        Target rows to correct; shape (n,).
+    delay
+        Whole days between issue and target row: so many of the last rows were not known.
+    how
+        Window, groups and unit of the correction.
+
+    Returns
+    -------
+    Floats
+        Shape (n, slots, 3), not crossing.
+    """
+    width = _widths(raw, how.scaled)
+    miss_low, miss_high = (raw[..., 0] - actual) / width[..., 0], (actual - raw[..., 2]) / width[..., 1]
+    level = (1 + how.aim) / 2
+    slots = raw.shape[1]
+    part = (np.arange(slots) * how.parts) // slots
+    found = raw[at].copy()
+    for number, row in enumerate(at):
+        window = slice(max(0, row - delay - how.window_days), max(0, row - delay))
+        for end, misses, sign in ((0, miss_low, -1.0), (2, miss_high, 1.0)):
+            recent = misses[window]
+            whole = _quantile(recent, level)
+            for group in range(how.parts):
+                mine = part == group
+                inside = recent[:, mine]
+                move = _quantile(inside, level) if np.isfinite(inside).sum() >= FEWEST else whole
+                found[number, mine, end] += sign * move * width[row, mine, end // 2]
+    middle = found[..., 1]
+    found[..., 0] = np.minimum(found[..., 0], middle)
+    found[..., 2] = np.maximum(found[..., 2], middle)
+    return found
+
+
+def _widths(raw: Floats, scaled: bool) -> Floats:
+    if not scaled:
+        return np.ones((*raw.shape[:2], 2))
+    width = np.stack([raw[..., 1] - raw[..., 0], raw[..., 2] - raw[..., 1]], axis=-1)
+    return np.asarray(np.maximum(width, np.maximum(width.mean(axis=1, keepdims=True) * 0.05, 1e-9)))
+
+
+def _quantile(misses: Floats, level: float) -> float:
+    """The conformal quantile (rank rounded up among n + 1); 0 without any value."""
+    known = misses[np.isfinite(misses)]
+    if not known.size:
+        return 0.0
+    return float(np.quantile(known, min(1.0, level * (known.size + 1) / known.size), method="higher"))

@@ -1,0 +1,1 @@
+"""One forecaster per file; the file is the registration."""

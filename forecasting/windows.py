@@ -1,0 +1,94 @@
+"""Means over past rows that know about gaps; a result for index i uses rows before i only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plant.table import Floats
+
+Rows = npt.NDArray[np.int64]
+
+
+def share_mean(total: Floats, count: npt.NDArray[Any]) -> Floats:
+    """`total / count`, NaN where nothing was counted."""
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def mean(windows: Floats, axis: int = 1) -> Floats:
+    """Mean along an axis over what is there."""
+    there = np.isfinite(windows)
+    return share_mean(np.where(there, windows, 0.0).sum(axis=axis), there.sum(axis=axis))
+
+
+def median(windows: Floats) -> Floats:
+    """Median along axis 1 over what is there; shape (n, width, slots) → (n, slots)."""
+    ordered = np.sort(windows, axis=1)
+    count = np.isfinite(ordered).sum(axis=1)
+    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[:, None], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[1] - 1)[:, None], axis=1)[:, 0]
+    return np.where(count > 0, (low + high) / 2, np.nan)
+
+
+def smooth(values: Floats, width: int = 3) -> Floats:
+    """Centred mean over `width` slots within each row, shorter at the ends; shape (rows, slots)."""
+    half = width // 2
+    wide = np.pad(values, ((0, 0), (half, half)), constant_values=np.nan)
+    return mean(np.lib.stride_tricks.sliding_window_view(wide, width, axis=1), axis=2)
+
+
+def rows_at(values: Floats, index: Rows) -> Floats:
+    """Rows of an index of any shape, NaN for a negative one."""
+    found = values[np.maximum(index, 0)]
+    found[index < 0] = np.nan
+    return found
+
+
+def last(values: Floats, at: Rows, width: int) -> Floats:
+    """The `width` rows before each index, newest first; shape (n, width, slots)."""
+    return rows_at(values, at[:, None] - 1 - np.arange(width)[None, :])
+
+
+def spread(values: Floats, at: Rows, width: int) -> Floats:
+    """Standard deviation of the `width` rows before each index, shape (n, slots)."""
+    window = last(values, at, width)
+    middle = mean(window)
+    return np.sqrt(mean((window - middle[:, None]) ** 2))
+
+
+def last_of_class(values: Floats, classes: Rows, at: Rows, wanted: Rows, width: int) -> Floats:
+    """The last `width` rows of a class before each index, newest first.
+
+    Parameters
+    ----------
+    values
+        Shape (rows, slots).
+    classes
+        Class of each row, shape (rows,).
+    at, wanted
+        Index, and the class asked for there; shape (n,).
+    width
+        How many rows of that class.
+
+    Returns
+    -------
+    Floats
+        Shape (n, width, slots); NaN where there are fewer.
+    """
+    index = np.full((at.size, width), -1, dtype=np.int64)
+    for kind in np.unique(wanted):
+        mine = np.flatnonzero(classes == kind)
+        asked = np.flatnonzero(wanted == kind)
+        rank = np.searchsorted(mine, at[asked], side="left")[:, None] - 1 - np.arange(width)[None, :]
+        if mine.size:
+            index[asked] = np.where(rank >= 0, mine[np.maximum(rank, 0)], -1)
+    return rows_at(values, index)
+
+
+def tail(values: Floats, at: Rows, cells: int) -> Floats:
+    """The last `cells` cells before the beginning of each row, newest first; shape (n, cells)."""
+    flat = values.ravel()
+    index = (at * values.shape[1])[:, None] - 1 - np.arange(cells)[None, :]
+    return rows_at(flat, index) if flat.size else np.full(index.shape, np.nan)
