@@ -1,4 +1,4 @@
-"""What stands behind a command, and which alarms stand: questions to the journal."""
+"""What stands behind a command: a question to the journal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ems.historian import Historian, parse
 from plant.errors import NotFoundError
-from plant.events import Alarm, AlarmState, Approval, Priority
+from plant.events import Approval
 from plant.orders import Command, Outcome, Plan, Verdict
 
 
@@ -72,11 +72,3 @@ def evidence(historian: Historian, command_id: str) -> Evidence:
         outcome=outcomes[0] if outcomes else None,
         approval=approvals[-1] if approvals else None,
     )
-
-
-def standing_alarms(historian: Historian, *, every: bool = False) -> tuple[Alarm, ...]:
-    """The newest state of each alarm, most urgent and newest first; those back to normal only if `every`."""
-    newest = {alarm.id: alarm for alarm in historian.records("alarm", Alarm)}
-    kept = [alarm for alarm in newest.values() if every or alarm.state is not AlarmState.NORMAL]
-    order = list(Priority)
-    return tuple(sorted(kept, key=lambda alarm: (-order.index(alarm.priority), -alarm.raised_at.timestamp())))

@@ -78,20 +78,17 @@ def list_commands(
     Example: ems commands list --limit 20
     """
     from ems.console import emit, table
-    from plant.orders import Command, Outcome
+    from ems.told import told
 
     with _historian(site) as historian:
-        commands = historian.records("command", Command, newest_first=True, limit=limit)
-        since = min((command.at for command in commands), default=None)
-        ends = {outcome.command_id: outcome for outcome in historian.records("outcome", Outcome, since=since)} if since else {}
+        found = told(historian, limit=limit)
     shown = table("Commands", "at", "asset", "action", "set-point", "outcome", "reason", "words", "id")
-    for command in commands:
-        end = ends.get(command.id)
+    for item in found:
+        command, end = item.command, item.outcome
         setpoint = "" if command.setpoint is None else f"{command.setpoint:g}"
-        outcome = "" if end is None else end.kind.value
-        at = f"{command.at:%d %b %H:%M}"
-        shown.add_row(at, command.asset, command.action.value, setpoint, outcome, command.reason.value, command.words, command.id)
-    emit([{"command": command, "outcome": ends.get(command.id)} for command in commands], as_json, (shown,))
+        cells = (command.asset, command.action.value, setpoint, end.kind.value if end else "", command.reason.value)
+        shown.add_row(f"{command.at:%d %b %H:%M}", *cells, command.words, command.id)
+    emit(found, as_json, (shown,))
 
 
 @commands_app.command("show")
@@ -154,10 +151,10 @@ def list_alarms(
     Example: ems alarms list
     """
     from ems.console import emit, table
-    from ems.evidence import standing_alarms
+    from ems.raised import needing_a_person, standing
 
     with _historian(site) as historian:
-        alarms = standing_alarms(historian, every=every)
+        alarms = standing(historian) if every else needing_a_person(historian)
     shown = table("Alarms", "raised", "priority", "state", "asset", "words", "what to do", "id")
     for alarm in alarms:
         raised = f"{alarm.raised_at:%d %b %H:%M}"
