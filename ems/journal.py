@@ -25,6 +25,8 @@ KINDS = (
     "run", "situation", "plan", "verdict", "command", "outcome", "event", "alarm", "approval", "kpi", "nothing", "forecast", "health",
     "cycle", "request", "calibration", "mode", "lock",
 )  # fmt: skip
+_CUT = frozenset({"situation"})
+"""Kinds that hold other records: cut into them, so that what was journalled anyway, or never changes, is stored once."""
 _GENESIS = "0" * 64
 _LARGE = 2048
 _PIECE = 512
@@ -70,7 +72,8 @@ class Journal:
 
     def append_all(self, groups: Sequence[tuple[str, Sequence[object]]], *, cycle: str, time: datetime) -> list[str]:
         """Add records of several kinds in one transaction: one wait for the disk instead of one per kind."""
-        drafts = [_draft(kind, record, cycle, time) for kind, records in groups for record in records]
+        texts: dict[int, str] = {}
+        drafts = [_draft(kind, record, cycle, time, texts) for kind, records in groups for record in records]
         if not drafts:
             return []
         parts: dict[str, bytes] = {}
@@ -223,11 +226,11 @@ class _Draft:
     body: str
 
 
-def _draft(kind: str, record: object, cycle: str, time: datetime) -> _Draft:
+def _draft(kind: str, record: object, cycle: str, time: datetime, texts: dict[int, str]) -> _Draft:
     if kind not in KINDS:
         raise HistorianError(f"the journal has no kind {kind!r}: there are {', '.join(KINDS)}")
     try:
-        pieces = tuple(_pieces(record))
+        pieces = tuple(_pieces(record, texts)) if kind in _CUT else (_text(record, texts),)
     except (ValueError, TypeError) as error:
         raise HistorianError(f"{kind} cannot be recorded: {error}") from error
     body = "".join(pieces)
@@ -236,7 +239,17 @@ def _draft(kind: str, record: object, cycle: str, time: datetime) -> _Draft:
     return _Draft(entry_id, kind, pieces, body)
 
 
-def _pieces(record: object) -> Iterator[str]:
+def _text(value: object, texts: dict[int, str]) -> str:
+    """Canonical JSON; a record that several entries of one transaction hold is written out once."""
+    if not is_dataclass(value):
+        return canonical(value)
+    key = id(value)
+    if key not in texts:
+        texts[key] = canonical(value)
+    return texts[key]
+
+
+def _pieces(record: object, texts: dict[int, str]) -> Iterator[str]:
     """The canonical JSON of a record, cut around its fields and the items of its lists."""
     if not is_dataclass(record) or isinstance(record, type):
         yield canonical(record)
@@ -247,11 +260,11 @@ def _pieces(record: object) -> Iterator[str]:
         yield f'{opening}"{name}":'
         opening = ","
         if not isinstance(value, tuple) or not value:
-            yield canonical(value)
+            yield _text(value, texts)
             continue
         for number, item in enumerate(value):
             yield "," if number else "["
-            yield canonical(item)
+            yield _text(item, texts)
         yield "]"
     yield "{}" if opening == "{" else "}"
 
