@@ -148,5 +148,17 @@ def on_wire(value: Value, tag: Tag) -> bool | float | int | str:
     return round(number)
 
 
+def carried(value: Value | None, tag: Tag) -> bool | float | int | str | None:
+    """A reading as the plant's own wire would carry it: its type and unit, not judged; None where it is not a number."""
+    if value is None or tag.type is ValueType.TEXT or isinstance(value, str):
+        return value if isinstance(value, str) and tag.type is ValueType.TEXT else None
+    if not math.isfinite(value):
+        return None
+    if tag.type is ValueType.BOOLEAN:
+        return bool(value >= 0.5)
+    number = (float(value) - tag.offset) / tag.scale
+    return round(number) if tag.type is ValueType.INTEGER else number
+
+
 def _bound(limit: float | None) -> str:
     return "" if limit is None else f"{limit:g}"

@@ -27,6 +27,7 @@ from plant.site import Security
 
 _log = logging.getLogger(__name__)
 _FAULTS = (OSError, TimeoutError, asyncio.TimeoutError, UaError)
+_SESSION_MS = 600_000
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 Prepare = Callable[[Client], Awaitable[None]]
@@ -143,6 +144,7 @@ class Link:
     async def _build(self) -> Client:
         client = Client(self._endpoint, timeout=self._timeout_s, watchdog_intervall=self._timeout_s)
         client.name = client.description = "twin-ems"
+        client.session_timeout = _SESSION_MS
         await secure(client, self._security, self._folder)
         try:
             await asyncio.wait_for(client.connect(), 3.0 * self._timeout_s)

@@ -6,8 +6,10 @@ Ours is a sign of the control loop's life, not of a thread's: a loop that hangs 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from plant.site import Heartbeat
+from plant.tags import Quality, Reading
 
 
 class Pulse:
@@ -56,3 +58,10 @@ class Pulse:
     def plant_silent(self) -> bool:
         """True when the plant's counter has stood still for as many beats as are accepted."""
         return self._still >= self._missed_most
+
+
+def silenced(reading: Reading) -> Reading:
+    """A reading of a plant whose own heartbeat stands still: the wire answers, but nobody may be behind it."""
+    if reading.quality is Quality.BAD:
+        return reading
+    return replace(reading, quality=Quality.BAD, words="the plant's own heartbeat stands still")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -14,16 +13,17 @@ from typing import Self
 
 from asyncua import ua
 
-from connectors import addresses, judge, variants, wall
+from connectors import addresses, judge, outgoing, variants, wall
+from connectors.endpoint import endpoint_of
 from connectors.held import Held
 from connectors.link import Link
 from connectors.loop import LoopThread
 from connectors.nodes import Nodes
-from connectors.pulse import Pulse
-from plant.errors import ConfigError, EmsError, NotConnectedError, NotFoundError, WriteRefusedError
-from plant.site import Connection, Site
-from plant.tags import Quality, Reading, Snapshot, Tag, Value, ValueType
-from plant.times import UTC, iso
+from connectors.pulse import Pulse, silenced
+from plant.errors import ConfigError, EmsError, NotConnectedError, WriteRefusedError
+from plant.site import Site
+from plant.tags import Quality, Snapshot, Tag, Value, ValueType
+from plant.times import UTC
 
 _log = logging.getLogger(__name__)
 _CLOCK, _ADVANCE, _DONE, _BEAT, _PLANT_BEAT = "\0clock", "\0advance", "\0done", "\0beat", "\0plant beat"
@@ -117,11 +117,7 @@ class Opcua:
 
     def write(self, tag: str, value: Value, expires: datetime | None = None) -> None:
         """Write one value, typed as the tag and the server say; see the door."""
-        found = self._tags.get(tag)
-        if found is None:
-            raise NotFoundError(f"there is no tag {tag!r}: the site has {', '.join(sorted(self._tags))}")
-        if not found.writable:
-            raise WriteRefusedError(f"{tag} is not writable by the site file")
+        found = outgoing.writable(self._tags, tag)
         with self._verb():
             self._thread.run(self._write(found, value, expires))
 
@@ -144,14 +140,7 @@ class Opcua:
             self._beating = asyncio.create_task(self._beat_for_life(self._pulse))
 
     async def _leave(self) -> None:
-        for asset in self._held.assets():
-            writes = self._held.writes(asset)
-            try:
-                for write in writes:
-                    await self._write(self._tags[write.tag], write.value, None)
-            except EmsError as error:
-                _log.warning("%s could not be given back (%s): the plant's own watchdog has to", asset, error)
-            self._held.forget(asset)
+        await outgoing.give_back(self._held, self._tags, self._write)
         await self._link.close()
 
     async def _read(self) -> Snapshot:
@@ -165,7 +154,7 @@ class Opcua:
         readings = []
         for name, tag in self._tags.items():
             reading = self._judge.reading(tag, self._raw(tag, answers.get(name)), now)
-            readings.append(_silenced(reading) if silent else reading)
+            readings.append(silenced(reading) if silent else reading)
         return Snapshot(time=now, readings=tuple(readings))
 
     def _raw(self, tag: Tag, answer: ua.DataValue | None) -> judge.Raw:
@@ -184,7 +173,7 @@ class Opcua:
             found.update(zip((key for key, _ in part), answers, strict=True))
         return found
 
-    async def _write(self, tag: Tag, value: Value, expires: datetime | None) -> None:
+    async def _write(self, tag: Tag, value: Value, expires: datetime | None = None) -> None:
         node = self._nodes.id_of(tag.name)
         if node is None:
             raise WriteRefusedError(f"{tag.name}: its namespace is not on the server: {tag.address}")
@@ -192,8 +181,7 @@ class Opcua:
             typed = variants.variant(judge.on_wire(value, tag), tag.type, self._nodes.type_of(tag.name))
         except ValueError as error:
             raise WriteRefusedError(f"{tag.name}: {error}") from error
-        if expires is not None and self.now() > expires:
-            raise WriteRefusedError(f"{tag.name}: expired at {iso(expires)}, it is {iso(self.now())}")
+        outgoing.check_expiry(tag.name, expires, self.now())
         try:
             status = await self._link.write(node, typed)
         except NotConnectedError:
@@ -303,26 +291,8 @@ class Opcua:
             raise WriteRefusedError(f"{self._connection.endpoint}: the plant refused {key[1:]} = {value:g}: {status.name}")
 
 
-def endpoint_of(connection: Connection) -> str:
-    """The endpoint, from the environment where the site file lets it come from there."""
-    return (os.environ.get(connection.endpoint_env) if connection.endpoint_env else None) or connection.endpoint
-
-
 def _number(name: str) -> Tag:
     return Tag(name=name, unit="1")
-
-
-def _silenced(reading: Reading) -> Reading:
-    if reading.quality is Quality.BAD:
-        return reading
-    return Reading(
-        tag=reading.tag,
-        time=reading.time,
-        value=reading.value,
-        quality=Quality.BAD,
-        server_time=reading.server_time,
-        words="the plant's own heartbeat stands still",
-    )
 
 
 def _addresses(site: Site) -> tuple[dict[str, addresses.Address], list[str]]:

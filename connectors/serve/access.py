@@ -70,9 +70,8 @@ async def guard(server: Server, door: Door | None) -> None:
         if door.certificate is not None and door.private_key is not None:
             await server.load_certificate(door.certificate)
             await server.load_private_key(door.private_key)
+    server.set_identity_tokens([ua.AnonymousIdentityToken if door is None or door.user is None else ua.UserNameIdentityToken])
     if door is None:
         return
     client = None if door.client_certificate is None else await uacrypto.load_certificate(door.client_certificate)
     server.iserver.user_manager = _Porter(door, None if client is None else client.public_bytes(Encoding.DER))
-    if door.user is not None:
-        server.set_identity_tokens([ua.UserNameIdentityToken])

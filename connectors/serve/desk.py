@@ -60,7 +60,7 @@ class Desk:
         self.received = Received()
         self.ended = False
         self._plant = plant
-        self._refresh_s = refresh_s
+        self.refresh_s = refresh_s
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plant")
         self._held = Held(site)
         self._commands = {asset.tags.command for asset in site.assets if asset.tags.command is not None}
@@ -213,7 +213,7 @@ class Desk:
         """Keep the plant's time going with the wall's; a plant that is itself live waits by itself."""
         due = time.monotonic()
         while not self._leaving.is_set() and not self.ended:
-            due += self._refresh_s
+            due += self.refresh_s
             try:
                 self._worker.submit(self._tick).result()
             except Exception as error:
@@ -225,5 +225,5 @@ class Desk:
 
     def _tick(self) -> None:
         self._watch()
-        self._pass_time(self._refresh_s)
+        self._pass_time(self.refresh_s)
         self._refresh()

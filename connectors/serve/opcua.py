@@ -17,14 +17,14 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 
 from connectors import addresses, variants
-from connectors.judge import in_units
+from connectors.judge import carried, in_units
 from connectors.loop import LoopThread
 from connectors.serve.access import Door, guard
 from connectors.serve.desk import Desk
 from connectors.serve.gate import Accept, Gate, Slot
 from connectors.serve.space import Space, Variable
 from plant.errors import ConfigError, EmsError, NotConnectedError, NotFoundError
-from plant.tags import Quality, Snapshot, Tag, Value, ValueType
+from plant.tags import Quality, Snapshot, Tag, ValueType
 
 _log = logging.getLogger(__name__)
 _ANSWER_WITHIN_S = 0.05
@@ -145,20 +145,15 @@ class OpcuaServer:
         own = self._own_tags()
         tags = [*self._site.tags, *own.values()]
         places = [addresses.parse(addresses.of_tag(tag), namespace, f"address of {tag.name}") for tag in tags]
+        first = [None] * len(self._site.tags) + [_ZERO[tag.type] for tag in own.values()]
         taken: dict[addresses.Address, str] = {}
         for tag, place in zip(tags, places, strict=True):
             if place in taken:
                 raise ConfigError(f"{tag.name} and {taken[place]} have the same address {addresses.of_tag(tag)}")
             taken[place] = tag.name
         variables = [
-            Variable(
-                address=place,
-                type=tag.type,
-                writable=tag.writable,
-                value=_ZERO[tag.type] if tag in own.values() else None,
-                words=f"{tag.name}, {tag.unit}",
-            )
-            for tag, place in zip(tags, places, strict=True)
+            Variable(address=place, type=tag.type, writable=tag.writable, value=value, words=f"{tag.name}, {tag.unit}")
+            for tag, place, value in zip(tags, places, first, strict=True)
         ]
         ids = await Space(self._server).build(variables, self._desk.snapshot.time)
         nodes = [_Node(id=node, tag=tag) for node, tag in zip(ids, tags, strict=True)]
@@ -242,7 +237,7 @@ class OpcuaServer:
         for reading in snapshot.readings:
             node = self._tags.get(reading.tag)
             if node is not None:
-                shown = variants.data_value(_wire(reading.value, node.tag), node.tag.type, reading.quality, reading.time)
+                shown = variants.data_value(carried(reading.value, node.tag), node.tag.type, reading.quality, reading.time)
                 await self._space.write_attribute_value(node.id, AttributeIds.Value, shown)
         steps = self._site.connection.lock_step
         if self._desk.lock_step and steps is not None:
@@ -264,13 +259,3 @@ class OpcuaServer:
             self._beats += 1
             await self._show_beat()
             await asyncio.sleep(every_s)
-
-
-def _wire(value: Value | None, tag: Tag) -> bool | float | int | str | None:
-    """A reading as the plant's own wire would carry it: in the unit of the wire, without judging it."""
-    if value is None or isinstance(value, str) or tag.type is ValueType.TEXT:
-        return value if isinstance(value, str) and tag.type is ValueType.TEXT else None
-    if tag.type is ValueType.BOOLEAN:
-        return bool(value >= 0.5)
-    number = (float(value) - tag.offset) / tag.scale
-    return round(number) if tag.type is ValueType.INTEGER and math.isfinite(number) else number
