@@ -1,0 +1,99 @@
+"""Pieces that pages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from dashboard.figures import CONFIG
+from dashboard.views import Order
+from dashboard.words import NONE, percent
+from plant.assets import Mode
+from plant.health import Severity
+from plant.orders import Action, OutcomeKind
+
+Piece = Component | str | None
+
+CALM_ENDS = frozenset({OutcomeKind.CONFIRMED, OutcomeKind.NOT_SENT})
+
+
+def tile(label: str, value: str, unit: str = "", note: Piece = None, look: str = "", meter: float | None = None) -> Component:
+    """One key figure: large number, its unit, and a line that puts it into proportion."""
+    parts: list[Component] = [
+        html.Div(label, className="label"),
+        html.Div([value, html.Small(unit)] if unit else value, className="value"),
+    ]
+    if meter is not None:
+        width = f"{100 * min(max(meter, 0.0), 1.0):.1f}%"
+        parts.append(html.Div(html.I(style={"width": width}), className=f"meter {look}"))
+    parts.append(html.Div(note if note is not None else "\u00a0", className="note", title=note if isinstance(note, str) else None))
+    return html.Div(parts, className=f"tile {look}".strip())
+
+
+def panel(title: str, body: Any, aside: Any = None, name: str = "", body_look: str = "", body_id: str | None = None) -> Component:
+    """A framed part of a page with its title."""
+    identity = {"id": body_id} if body_id else {}
+    return html.Section(
+        className=f"panel {name}".strip(),
+        children=[
+            html.Header([html.H2(title), html.Div(aside, className="aside")]),
+            html.Div(body, className=f"body {body_look}".strip(), **identity),
+        ],
+    )
+
+
+def graph(name: str, figure: go.Figure | None = None, look: str = "fill") -> dcc.Graph:
+    """A chart that sends nothing anywhere."""
+    shown = {} if figure is None else {"figure": figure}
+    return dcc.Graph(id=name, config=CONFIG, className=look, style={"height": "100%"}, responsive=True, **shown)
+
+
+def table(heads: Sequence[tuple[str, str]], rows: Sequence[Component]) -> Component:
+    """A table; each head is (text, class)."""
+    head = html.Thead(html.Tr([html.Th(text, className=look) for text, look in heads]))
+    return html.Table([head, html.Tbody(list(rows))], className="grid")
+
+
+def running(on: bool | None) -> Component:
+    """Running state: filled for running, hollow for stopped; no colour, because neither is abnormal."""
+    if on is None:
+        return html.Span("unknown", className="run unknown")
+    return html.Span("running" if on else "stopped", className="run on" if on else "run")
+
+
+def zone(score: float | None, severity: Severity | None) -> Component:
+    """Health: zone letter, bar and score."""
+    if score is None or severity is None:
+        return html.Span(NONE, className="muted", title="not enough data to judge")
+    return html.Span(
+        className=f"zone {severity.value}",
+        title=f"Health {percent(score, 0)}, zone {severity.value} (A as new … D damage is near)",
+        children=[html.B(severity.value), html.Span(html.I(style={"width": f"{100 * score:.0f}%"}), className="bar")],
+    )
+
+
+def mode_mark(mode: Mode) -> Component:
+    """How far the product may go with an asset."""
+    return html.Span(mode.value, className=f"mode {mode.value}")
+
+
+def action_words(action: Action, setpoint: str) -> str:
+    """An order in words: what is done, and to which set-point."""
+    words = {Action.STARTUP: "start", Action.SHUTDOWN: "stop", Action.RELEASE: "give back", Action.OPTIMIZE: "run at"}[action]
+    if action is Action.OPTIMIZE:
+        return f"{words} {setpoint}" if setpoint else "run"
+    return words
+
+
+def end_mark(order: Order) -> Component:
+    """How a command ended."""
+    if order.waits:
+        return html.Span("WAITS FOR APPROVAL", className="end attention")
+    if order.outcome is None:
+        return html.Span("UNDER WAY", className="end")
+    look = "end" if order.outcome.kind in CALM_ENDS else "end attention"
+    return html.Span(order.outcome.kind.value.replace("_", " "), className=look, title=order.outcome.words or None)
