@@ -139,7 +139,7 @@ def regimes(law: GroupLaw) -> LearnedGroup:
 
 def _regime(law: GroupLaw, combination: tuple[int, ...], suffix: str, settings: Floats) -> Regime | None:
     """The efficient points of a combination; None if none lies near enough to what was seen."""
-    head = np.repeat(law.main.head_reference_level, len(settings))
+    head = np.repeat(middle_head(law.observed), len(settings))
     running = np.zeros((len(settings), len(law.observed.assets)))
     running[:, list(combination)] = 1.0
     kept = _within(law, combination, running, settings, head)
@@ -161,6 +161,12 @@ def _regime(law: GroupLaw, combination: tuple[int, ...], suffix: str, settings: 
             for k in _efficient(output, power.sum(axis=1))
         ),
     )
+
+
+def middle_head(observed: Observed) -> float:
+    """Difference of levels when the stores are at the middle of what their operators accept: there the points hold."""
+    target, source = observed.target, observed.source
+    return (0.0 if target is None else (target.low + target.high) / 2) - (0.0 if source is None else (source.low + source.high) / 2)
 
 
 def _holds(regime: Regime, other: Regime) -> bool:
@@ -291,7 +297,7 @@ def _effect(law: GroupLaw, regime: Regime, combination: tuple[int, ...]) -> Leve
     running[:, list(combination)] = 1.0
     setpoints = np.repeat(law.observed.nominal[None, :], 2, axis=0)
     setpoints[:, list(combination)] = middle.setpoints
-    head = law.main.head_reference_level
+    head = middle_head(law.observed)
     output, _ = law.predict(running, setpoints, np.array([head - 0.5, head + 0.5]))
     target, source = law.observed.target, law.observed.source
     return LevelEffect(
