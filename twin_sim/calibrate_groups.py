@@ -20,9 +20,9 @@ from twin_sim.calibration import Learned, LearnedAsset, LearnedGroup, LevelEffec
 SETPOINT_STEP = 0.05
 MIN_SETPOINT_DISTANCE = 0.02
 """Two set-points nearer than this are one for learning."""
-STRETCH_LOW, STRETCH_HIGH = 0.9, 1.35
+STRETCH_LOW, STRETCH_HIGH = 0.8, 1.35
 """How far beyond the flows seen (relative to speed) a point may lie; the power law is held at its end there."""
-STRAIGHT_SHARE = 0.004
+STRAIGHT_SHARE = 0.01
 """A point that lies nearer to the line between its neighbours than this share of power tells nothing."""
 
 
@@ -87,7 +87,9 @@ def learn(site: Site, name: str, assets: Sequence[Asset], table: Table) -> Group
     found = cells(observed)
     if not found or not any(observed.metered):
         return None
-    main, off = fit(found, observed.metered)
+    units = {store.unit for store in (observed.target, observed.source) if store is not None}
+    metres = units == {"m"} and site.service(assets[0].produces or "").unit == "m3"
+    main, off = fit(found, observed.metered, metres)
     corrections, scatter = _by_combination(found, off)
     return GroupLaw(
         name=name,

@@ -21,6 +21,12 @@ SCATTER = 0.01
 """Relative scatter of a cell's flow that many rows cannot average away (demand along the main, levels)."""
 ONE_ROW_SCATTER = 0.03
 OWN_SCATTER = 0.03
+USUAL_HEAD = 0.9
+"""Head at the usual flow over shut-off head."""
+METRES_PER_KWH_M3 = 367.1
+"""Head that one hydraulic kWh gives one cubic metre of water: 3.6e6 / (1000 · 9.81)."""
+USUAL_EFFICIENCY = 0.65
+"""Of pump and motor together at their usual flow; good to a fifth, which is nearer than levels alone can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +97,18 @@ class Main:
         return total * self.flow_scale_per_h, own * self.flow_scale_per_h
 
 
-def fit(found: Sequence[Cell], lift: tuple[bool, ...]) -> tuple[Main, Floats]:
+def fit(found: Sequence[Cell], lift: tuple[bool, ...], metres: bool) -> tuple[Main, Floats]:
     """The main that explains the cells best, with what is usual for pumps where they do not tell.
+
+    Levels rise and fall with the time of day as demand along the main does, so their own effect on flow cannot be told
+    from telemetry alone. Where levels are metres of water the head that the pumps must give follows from their power.
+
+    Parameters
+    ----------
+    lift
+        Per asset: in parallel with its own meter, or a booster.
+    metres
+        Whether levels are in m and flows in m3/h.
 
     Returns
     -------
@@ -110,7 +126,7 @@ def fit(found: Sequence[Cell], lift: tuple[bool, ...]) -> tuple[Main, Floats]:
     rows = np.array([cell.rows for cell in found], dtype=np.float64)
     scale, reference = float(measured.max()), float(np.median(head))
     sigma = SCATTER + ONE_ROW_SCATTER / np.sqrt(rows)
-    prior, spread = _prior(lift)
+    prior, spread = _prior(lift, _head_m(found, lift) if metres else None)
     metered = np.isfinite(own) & (running > 0) & (own > 0)
 
     def residuals(vector: Floats) -> Floats:
@@ -124,14 +140,26 @@ def fit(found: Sequence[Cell], lift: tuple[bool, ...]) -> tuple[Main, Floats]:
     return main, (total - measured) / measured
 
 
-def _prior(lift: tuple[bool, ...]) -> tuple[Floats, Floats]:
+def _head_m(found: Sequence[Cell], lift: tuple[bool, ...]) -> float | None:
+    """Head of the lifting pumps at their usual flow, from power and flow; None where no lift was seen alone."""
+    heads = [
+        (USUAL_EFFICIENCY * METRES_PER_KWH_M3 * cell.power_kw[i] / cell.own_per_h[i], cell.rows)
+        for cell in found
+        for i in cell.running
+        if lift[i] and cell.own_per_h[i] > 0
+    ]
+    return float(np.average([head for head, _ in heads], weights=[rows for _, rows in heads])) if heads else None
+
+
+def _prior(lift: tuple[bool, ...], head_m: float | None) -> tuple[Floats, Floats]:
     """Centre and spread of the parameters: log shut-off heads, log droops, static, log per level, log friction."""
+    per_level, per_level_spread = (0.02, 1.5) if head_m is None else (USUAL_HEAD / head_m, 0.2)
     shut_off = [0.0 if each else np.log(0.3) for each in lift]
     shut_off_spread = [0.03 if each else 0.5 for each in lift]
     if any(lift):
         shut_off_spread[lift.index(True)] = 1e-4
-    centre = np.array([*shut_off, *([np.log(0.3)] * len(lift)), 0.8, np.log(0.02), np.log(0.05)])
-    spread = np.array([*shut_off_spread, *([0.7] * len(lift)), 0.25, 1.5, 1.0])
+    centre = np.array([*shut_off, *([np.log(0.3)] * len(lift)), 0.8, np.log(per_level), np.log(0.05)])
+    spread = np.array([*shut_off_spread, *([0.7] * len(lift)), 0.25, per_level_spread, 1.0])
     return centre, spread
 
 
