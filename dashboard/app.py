@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
 from dash import Dash
@@ -47,11 +48,11 @@ def build(loaded: LoadedSite, historian: Historian, host: str = "127.0.0.1") -> 
     queries = Queries(loaded, historian)
     app = Dash(
         "dashboard",
-        server=server,
+        server=cast("Any", server),  # typed as a flag, documented to take a server too
         assets_folder=str(Path(__file__).parent / "static"),
         assets_url_path="static",
         title=f"{loaded.site.site.name} – twin-ems",
-        update_title=None,
+        update_title="",
         serve_locally=True,
         suppress_callback_exceptions=True,
         websocket_callbacks=True,

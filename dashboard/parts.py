@@ -36,20 +36,25 @@ def tile(label: str, value: str, unit: str = "", note: Piece = None, look: str =
 
 def panel(title: str, body: Any, aside: Any = None, name: str = "", body_look: str = "", body_id: str | None = None) -> Component:
     """A framed part of a page with its title."""
-    identity = {"id": body_id} if body_id else {}
     return html.Section(
         className=f"panel {name}".strip(),
         children=[
             html.Header([html.H2(title), html.Div(aside, className="aside")]),
-            html.Div(body, className=f"body {body_look}".strip(), **identity),
+            html.Div(body, className=f"body {body_look}".strip(), id=body_id or f"{name or 'panel'}-body"),
         ],
     )
 
 
 def graph(name: str, figure: go.Figure | None = None, look: str = "fill") -> dcc.Graph:
     """A chart that sends nothing anywhere."""
-    shown = {} if figure is None else {"figure": figure}
-    return dcc.Graph(id=name, config=CONFIG, className=look, style={"height": "100%"}, responsive=True, **shown)
+    return dcc.Graph(
+        id=name,
+        config=CONFIG,
+        className=look,
+        style={"height": "100%"},
+        responsive=True,
+        figure=figure if figure is not None else {},
+    )
 
 
 def table(heads: Sequence[tuple[str, str]], rows: Sequence[Component]) -> Component:

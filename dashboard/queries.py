@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -204,7 +205,7 @@ class Queries:
         return self.site.control.mode.value
 
 
-def _both_totals(both: list[Kpi], theirs: list[Kpi], start: object) -> tuple[Kpi | None, Kpi | None]:
+def _both_totals(both: list[Kpi], theirs: list[Kpi], start: datetime | None) -> tuple[Kpi | None, Kpi | None]:
     if start is None:
         return total(both), total(theirs)
-    return total([part for part in both if part.start >= start]), total([part for part in theirs if part.start >= start])
+    return total(since(both, start)), total(since(theirs, start))
