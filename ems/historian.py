@@ -140,6 +140,10 @@ class Historian:
         """See `Journal.records`."""
         return self.journal.records(kind, cls, since=since, until=until, cycle=cycle, newest_first=newest_first, limit=limit)
 
+    def chain(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[tuple[Entry, str]]:
+        """See `Journal.chain`."""
+        return self.journal.chain(since, until)
+
     def find(self, entry_id: str) -> Entry:
         """See `Journal.find`."""
         return self.journal.find(entry_id)

@@ -22,8 +22,8 @@ from plant.times import iso
 Record = TypeVar("Record")
 
 KINDS = (
-    "run", "situation", "plan", "verdict", "command", "outcome", "event", "alarm", "approval", "kpi", "nothing", "forecast", "health",
-    "cycle", "request", "calibration", "mode", "lock",
+    "run", "situation", "plan", "verdict", "command", "outcome", "event", "alarm", "approval", "kpi",
+    "nothing", "forecast", "health", "cycle", "request", "calibration", "mode", "lock",
 )  # fmt: skip
 _CUT = frozenset({"situation"})
 """Kinds that hold other records: cut into them, so that what was journalled anyway, or never changes, is stored once."""
@@ -152,6 +152,15 @@ class Journal:
         """
         found = self.entries(kind, since=since, until=until, cycle=cycle, newest_first=newest_first, limit=limit)
         return [parse(entry, cls) for entry in found]
+
+    def chain(self, since: datetime | None = None, until: datetime | None = None) -> Iterator[tuple[Entry, str]]:
+        """Entries with their hashes, in order, streamed: what another program needs to check the chain by itself."""
+        low = None if since is None else microseconds(since)
+        high = None if until is None else microseconds(until)
+        with self._database.reading() as connection:
+            for row, entry in _pages(connection):
+                if (low is None or row.time >= low) and (high is None or row.time < high):
+                    yield entry, row.hash
 
     def find(self, entry_id: str) -> Entry:
         """The newest entry of an id.
