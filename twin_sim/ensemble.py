@@ -90,6 +90,11 @@ class Ensemble:
         """The simulated instant."""
         return self.start + timedelta(seconds=float(self.environment.now))
 
+    def settle(self) -> None:
+        """Look at the outside world before the first tick, so that a plant that was not yet waited for can be read."""
+        if self._driver_step < 0:
+            self._drive(self.drivers.step_at(self.start), self.start)
+
     def run(self, until_s: float) -> None:
         """Live until so many seconds after the start."""
         self.environment.run(until=until_s)

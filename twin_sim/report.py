@@ -1,0 +1,168 @@
+"""A plant's own account of what it received and what it took and gave: nobody else's figures enter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plant.kpi import demand_peak_kw, energy_cost, energy_kwh
+from plant.orders import Violation
+from plant.series import Series
+from plant.table import Floats
+from plant.tags import Value
+from twin_sim.lived import Recorder
+from twin_sim.model import SiteModel
+
+if TYPE_CHECKING:
+    from twin_sim.ensemble import Ensemble
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One write that the plant took."""
+
+    time: datetime
+    tag: str
+    asset: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    """What one service was asked for and what was not given."""
+
+    service: str
+    demanded: float
+    """Service units; where nobody draws, the hours of its stores inside their limits."""
+    unserved: float
+    """Same unit; where nobody draws, hours × share of the accepted span that the level was outside of it."""
+    served_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantReport:
+    """The account of a run."""
+
+    start: datetime
+    end: datetime
+    orders: tuple[Order, ...]
+    energy_kwh: float
+    """Imported."""
+    exported_kwh: float
+    energy_cost: float
+    demand_charge: float
+    """Charge per kW × the highest window mean of the run."""
+    start_cost: float
+    cost: float
+    """Sum of the three, with wear."""
+    demand_peak_kw: float
+    co2_kg: float | None
+    served_share: float
+    """Mean over the services."""
+    services: tuple[ServiceAccount, ...]
+    starts: int
+    starts_by_asset: tuple[tuple[str, int], ...]
+    violations: tuple[Violation, ...]
+    levels_end: tuple[tuple[str, float], ...]
+
+
+def report(
+    model: SiteModel,
+    ensemble: Ensemble,
+    recorder: Recorder,
+    orders: tuple[Order, ...],
+    energy: Series | None,
+    export: Series | None,
+) -> PlantReport:
+    """The account of a single future until now."""
+    ticks, tick_s = recorder.ticks, ensemble.tick_s
+    kw = recorder.kw[:ticks, :, 0].T if ticks else np.zeros((1, 1))
+    total = kw.sum(axis=0)
+    tariff = model.site.tariff
+    price, sold = _prices(energy, ensemble.start, ticks, tick_s), _prices(export, ensemble.start, ticks, tick_s)
+    peak = float(demand_peak_kw(total, tick_s, tariff.demand_window_s))
+    energy_part = float(energy_cost(total, price, sold, tick_s)) if price.size else 0.0
+    starts = ensemble.starts[:, 0]
+    start_part = float((starts * ensemble.layout.start_cost).sum())
+    charge = tariff.demand_charge_per_kw * max(peak, 0.0)
+    services = service_accounts(model, ensemble, recorder)
+    return PlantReport(
+        start=ensemble.start,
+        end=ensemble.start + timedelta(seconds=ticks * tick_s),
+        orders=orders,
+        energy_kwh=float(energy_kwh(np.maximum(total, 0.0), tick_s)),
+        exported_kwh=float(-energy_kwh(np.minimum(total, 0.0), tick_s)),
+        energy_cost=energy_part,
+        demand_charge=charge,
+        start_cost=start_part,
+        cost=energy_part + charge + start_part,
+        demand_peak_kw=peak,
+        co2_kg=None,
+        served_share=float(np.mean([item.served_share for item in services])) if services else 1.0,
+        services=services,
+        starts=int(starts.sum()),
+        starts_by_asset=tuple((name, int(count)) for name, count in zip(ensemble.layout.names, starts, strict=True)),
+        violations=_violations(model, ensemble, recorder, total),
+        levels_end=tuple((store.name, float(ensemble.level[row, 0])) for row, store in enumerate(ensemble.layout.stores)),
+    )
+
+
+def _prices(series: Series | None, start: datetime, ticks: int, tick_s: float) -> Floats:
+    if series is None or not ticks:
+        return np.zeros(ticks)
+    offset = (start - series.start).total_seconds()
+    where = np.floor((offset + tick_s * np.arange(ticks)) / series.step_s).astype(np.int64)
+    return np.asarray(np.array(series.values)[np.clip(where, 0, len(series.values) - 1)])
+
+
+def service_accounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> tuple[ServiceAccount, ...]:
+    """What each service was asked for and given in the first future.
+
+    A service that is drawn from counts by volume. One that nobody draws from (a heated room) or that is only kept inside
+    limits (a cooled room: its demand is a gain) counts by time: hours, less hours × depth outside the accepted span.
+    """
+    layout, hours = ensemble.layout, recorder.ticks * ensemble.tick_s / 3600.0
+    found = []
+    for service in model.site.services:
+        rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
+        demanded = float(ensemble.demanded[rows, 0].sum()) if ensemble.demanded.shape[0] > 1 else 0.0
+        unserved = float(ensemble.unserved[rows, 0].sum())
+        stores = [row for row in rows if row < layout.real]
+        if demanded <= 0 and stores:
+            demanded = hours * len(stores)
+            levels = recorder.level[: recorder.ticks, stores, 0]
+            low, high = layout.low[stores, 0], layout.high[stores, 0]
+            outside = np.maximum(low - levels, 0.0) + np.maximum(levels - high, 0.0)
+            unserved = float((outside / (high - low)).sum() * ensemble.tick_s / 3600.0)
+        share = 1.0 if demanded <= 0 else max(0.0, 1.0 - unserved / demanded)
+        found.append(ServiceAccount(service=service.name, demanded=demanded, unserved=unserved, served_share=share))
+    return tuple(found)
+
+
+def _violations(model: SiteModel, ensemble: Ensemble, recorder: Recorder, total: Floats) -> tuple[Violation, ...]:
+    """Metering windows over the import limit, and levels at a physical end."""
+    found = []
+    limit, window_s = model.site.limits.import_kw, model.site.tariff.demand_window_s
+    if limit is not None and total.size:
+        per_window = max(1, round(window_s / ensemble.tick_s))
+        for first in range(0, total.size, per_window):
+            mean = float(total[first : first + per_window].mean())
+            if mean > limit + TOLERANCE:
+                time = ensemble.start + timedelta(seconds=first * ensemble.tick_s)
+                words = f"import {mean:.1f} kW in the metering window, {limit:g} kW contracted"
+                found.append(Violation(rule="import_kw", asset="site", time=time, found=mean, limit=limit, words=words))
+    for row, store in enumerate(ensemble.layout.stores):
+        levels = recorder.level[: recorder.ticks, row, 0]
+        for end, limit_level, hit in (("bottom", store.bottom, levels <= store.bottom), ("top", store.top, levels >= store.top)):
+            if store.unit != "kWh" and hit.any():
+                time = ensemble.start + timedelta(seconds=(int(np.argmax(hit)) + 1) * ensemble.tick_s)
+                words = f"{store.name} reached its {end} for {int(hit.sum())} ticks"
+                found.append(
+                    Violation(rule=f"store_{end}", asset=store.name, time=time, found=limit_level, limit=limit_level, words=words)
+                )
+    return tuple(sorted(found, key=lambda item: item.time))
