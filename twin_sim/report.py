@@ -124,11 +124,14 @@ def service_accounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -
     """What each service was asked for and given in the first future.
 
     A service that is drawn from counts by volume. One that nobody draws from (a heated room) or that is only kept inside
-    limits (a cooled room: its demand is a gain) counts by time: hours, less hours × depth outside the accepted span.
+    limits (a cooled room: its demand is a gain) counts by time: hours, less hours × depth outside the accepted span. A
+    service whose `unserved_price` is 0 (electricity in a battery) is nobody's need and does not count.
     """
     layout, hours = ensemble.layout, recorder.ticks * ensemble.tick_s / 3600.0
     found = []
     for service in model.site.services:
+        if service.unserved_price == 0:
+            continue
         rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
         demanded = float(ensemble.demanded[rows, 0].sum()) if ensemble.demanded.shape[0] > 1 else 0.0
         unserved = float(ensemble.unserved[rows, 0].sum())

@@ -1,0 +1,91 @@
+"""Key figures of every future, and their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plant.kpi import co2_kg, energy_cost, energy_kwh
+from plant.orders import Spread
+from plant.series import Series
+from plant.situation import Situation
+from plant.table import Floats
+from twin_sim.model import SiteModel
+
+if TYPE_CHECKING:
+    from twin_sim.rehearsal import Lived
+
+
+def figures(situation: Situation, model: SiteModel, lived: Lived, columns: slice) -> Mapping[str, Floats]:
+    """Energy, cost, peak, CO2, share served, starts of each future of some columns; arrays (futures,)."""
+    kw = np.moveaxis(lived.recorder.kw[: lived.recorder.ticks, :, columns], 0, -1)
+    total, prices, tick_s = kw.sum(axis=0), situation.prices, lived.tick_s
+    energy, export = _along(prices.energy, lived), _along(prices.export, lived)
+    cost = energy_cost(kw[0], energy, export, tick_s)
+    for number, name in enumerate(lived.ensemble.layout.bills[1:], start=1):
+        own = prices.of(name)
+        cost = cost + energy_cost(kw[number], _along(own or prices.energy, lived), export, tick_s)
+    peak = window_means(total, lived, situation).max(axis=-1)
+    charge = prices.demand_charge_per_kw * np.maximum(peak - prices.peak_so_far_kw, 0.0)
+    starts = lived.ensemble.starts[:, columns]
+    worn = (starts * lived.ensemble.layout.start_cost[:, None]).sum(axis=0)
+    carbon = (
+        np.zeros(total.shape[0]) if prices.co2_g_per_kwh is None else co2_kg(total, _along(prices.co2_g_per_kwh, lived), tick_s)
+    )
+    return {
+        "energy_kwh": energy_kwh(np.maximum(total, 0.0), tick_s),
+        "cost": cost + charge + worn + carbon / 1000.0 * prices.co2_price_per_t,
+        "demand_peak_kw": peak,
+        "co2_kg": carbon,
+        "served_share": served_share(model, lived, columns),
+        "starts": starts.sum(axis=0).astype(np.float64),
+    }
+
+
+def _along(series: Series, lived: Lived) -> Floats:
+    """A series at every tick; beyond its end the same hour of its last day."""
+    offset = (lived.ensemble.start - series.start).total_seconds()
+    at = np.floor((offset + lived.tick_s * np.arange(lived.recorder.ticks)) / series.step_s).astype(np.int64)
+    day, count = max(1, round(86400.0 / series.step_s)), len(series.values)
+    beyond = np.maximum(at - count + 1, 0)
+    at = np.where(beyond > 0, at - -(-beyond // day) * day, at)
+    return np.asarray(np.array(series.values)[np.clip(at, 0, count - 1)])
+
+
+def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
+    """Mean power of every metering window, shape (futures, windows); the first includes what it has already used."""
+    window_s = situation.prices.demand_window_s
+    opened = situation.prices.open_window_start
+    gone_s = 0.0 if opened is None else (situation.time - opened).total_seconds() % window_s
+    per_window = max(1, round(window_s / lived.tick_s))
+    gone = round(gone_s / lived.tick_s)
+    before = situation.prices.open_window_kwh * 3600.0 / lived.tick_s / gone if gone else 0.0
+    padded = np.concatenate([np.full((*total.shape[:-1], gone), before), total], axis=-1) if gone else total
+    whole = padded.shape[-1] // per_window * per_window
+    if not whole:
+        return np.asarray(padded.mean(axis=-1, keepdims=True))
+    return np.asarray(padded[..., :whole].reshape(*padded.shape[:-1], -1, per_window).mean(axis=-1))
+
+
+def served_share(model: SiteModel, lived: Lived, columns: slice) -> Floats:
+    """Mean over the services that somebody draws from of the share that was served; 1 where there are none."""
+    layout, ensemble = lived.ensemble.layout, lived.ensemble
+    shares = []
+    for service in model.site.services:
+        rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
+        demanded = ensemble.demanded[rows][:, columns].sum(axis=0)
+        if (demanded > 0).all():
+            shares.append(1.0 - ensemble.unserved[rows][:, columns].sum(axis=0) / demanded)
+    futures = lived.recorder.kw[0, 0, columns].size
+    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else np.ones(futures)
+
+
+def spreads(found: Mapping[str, Floats]) -> tuple[Spread, ...]:
+    """5th, 50th, 95th percentile and mean of every figure."""
+    made = []
+    for key, values in found.items():
+        p5, p50, p95 = np.quantile(values, (0.05, 0.5, 0.95)).tolist()
+        made.append(Spread(key=key, p5=p5, p50=p50, p95=p95, mean=float(values.mean())))
+    return tuple(made)

@@ -1,0 +1,84 @@
+"""Futures drawn beforehand from forecasts: the same draws for a plan and for doing nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from plant.series import Forecast, Series
+from plant.situation import Situation
+from plant.table import Floats
+from twin_sim.drivers import Drivers, Failure
+from twin_sim.machine import hazard_per_h
+from twin_sim.model import SiteModel
+
+MEMORY_H = 3.0
+"""How long a deviation from the forecast lasts: autocorrelation 1/e after so many hours."""
+P90_SIGMA = 1.2815515655446004
+"""Standard normal quantile of 90 %."""
+
+
+def draw(situation: Situation, model: SiteModel, *, futures: int, steps: int, seed: int) -> Drivers:
+    """Futures of everything that a situation forecasts, and of failures.
+
+    Every target follows its forecast through a Gaussian copula in time: a standard normal AR(1) course per target and
+    future, mapped to the forecast's quantiles (half-normal either side of p50, so that 10 % fall below p10 and 10 % above
+    p90). Future 0 is the median itself.
+
+    Parameters
+    ----------
+    futures, steps
+        How many, and how many control steps long. Beyond a forecast's end its last values hold.
+    seed
+        Of the draws; the same seed gives the same futures whatever is rehearsed in them.
+    """
+    start, step_s = situation.time, situation.step_s
+    rng = np.random.default_rng([seed, 41])
+    tags: dict[str, Floats] = {}
+    for name, series in situation.ambient:
+        tags[name] = _column(series, start, step_s, steps)[:, None]
+    keep = float(np.exp(-step_s / 3600.0 / MEMORY_H))
+    for forecast in situation.forecasts:
+        tags[forecast.target] = _drawn(forecast, start, step_s, steps, _courses(rng, steps, futures, keep))
+    return Drivers(
+        start=start, step_s=step_s, tags=tags, failures=_failures(situation, model, rng, futures, steps * step_s)
+    )  # fmt: skip
+
+
+def _column(series: Series, start: datetime, step_s: float, steps: int) -> Floats:
+    return np.array(series.resampled(start, step_s, steps))
+
+
+def _courses(rng: np.random.Generator, steps: int, futures: int, keep: float) -> Floats:
+    """Standard normal AR(1) courses, shape (steps, futures); the first is zero."""
+    noise = rng.standard_normal((steps, futures))
+    noise[1:] *= np.sqrt(1.0 - keep * keep)
+    for step in range(1, steps):
+        noise[step] += keep * noise[step - 1]
+    noise[:, 0] = 0.0
+    return noise
+
+
+def _drawn(forecast: Forecast, start: datetime, step_s: float, steps: int, normal: Floats) -> Floats:
+    low, mid, high = (_column(series, start, step_s, steps)[:, None] for series in (forecast.p10, forecast.p50, forecast.p90))
+    up, down = (high - mid) / P90_SIGMA, (mid - low) / P90_SIGMA
+    return np.asarray(mid + np.maximum(normal, 0.0) * up + np.minimum(normal, 0.0) * down)
+
+
+def _failures(situation: Situation, model: SiteModel, rng: np.random.Generator, futures: int, span_s: float) -> tuple[Failure, ...]:
+    """Failures of machines that may fail: exponential times at the rate their health gives."""
+    scores = {item.asset: item.score for item in situation.health if item.score is not None}
+    found = []
+    for asset in model.site.assets:
+        rate = hazard_per_h(asset.life, scores.get(asset.name, 1.0))
+        draws = rng.random(futures)
+        if rate <= 0:
+            continue
+        at_s = -np.log1p(-draws) / rate * 3600.0
+        for future in np.flatnonzero(at_s < span_s).tolist():
+            if future == 0:
+                continue
+            begin = situation.time + timedelta(seconds=float(at_s[future]))
+            found.append(Failure(asset=asset.name, future=future, at=begin, until=begin + timedelta(hours=asset.life.repair_h)))
+    return tuple(found)

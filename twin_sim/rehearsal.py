@@ -1,0 +1,198 @@
+"""Living a plan through in simulation before it is executed: rehearse(plan, situation, model) → Verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plant.kpi import SECONDS_PER_HOUR
+from plant.orders import Action, Bound, Plan, Spread, Verdict, Violation
+from plant.situation import Situation
+from plant.table import Floats
+from plant.times import steps_between
+from twin_sim.drivers import Drivers
+from twin_sim.ensemble import Ensemble
+from twin_sim.figures import figures, spreads
+from twin_sim.futures import draw
+from twin_sim.layout import Layout
+from twin_sim.lived import Recorder
+from twin_sim.model import SiteModel
+from twin_sim.rules import Judged, judge
+from twin_sim.script import Script, of_plan
+from twin_sim.state import of_situation
+
+TICK_S = 300.0
+LOST_SHARE = 4
+"""One column of lost contact for so many futures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lived:
+    """A plan, doing nothing and losing contact, lived through on the same draws.
+
+    Columns of the recorder: first the plan's futures, then the same futures with nothing done, then those of them in which
+    contact is lost after the first commands.
+    """
+
+    recorder: Recorder
+    ensemble: Ensemble
+    drivers: Drivers
+    futures: int
+    lost: int
+    tick_s: float
+
+    @property
+    def plan(self) -> slice:
+        """Columns of the plan."""
+        return slice(0, self.futures)
+
+    @property
+    def nothing(self) -> slice:
+        """Columns of doing nothing."""
+        return slice(self.futures, 2 * self.futures)
+
+    @property
+    def cut_off(self) -> slice:
+        """Columns of lost contact."""
+        return slice(2 * self.futures, 2 * self.futures + self.lost)
+
+
+def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
+    """Live through a plan in many futures beside doing nothing, and judge it by the site's rules.
+
+    The futures are drawn from the situation's forecasts with its seed, so the same plan in the same situation has the same
+    verdict. In each future a machine whose store leaves its limits is given back to local control until it is back, as a
+    new plan would do; after the plan's end everything is given back and the hours after are watched too.
+
+    Parameters
+    ----------
+    plan
+        Its commands are given at once, its courses followed to the end of the horizon that is rehearsed.
+    situation
+        Where the plant stands and what is forecast.
+    model
+        The site's physics, calibrated where that was done.
+    """
+    lived = live(plan, situation, model)
+    judged = judge(situation, model, lived)
+    commanded = {command.asset for command in plan.commands}
+    believed = [max(0.0, 1.0 - item.cv_rmse) for item in situation.credibility if item.asset in commanded]
+    refused = tuple(item.violation for item in judged if item.refuses)
+    return Verdict(
+        plan_id=plan.id,
+        ok=not refused,
+        violations=refused,
+        tolerated=tuple(item.violation for item in judged if not item.refuses),
+        expected=spreads(figures(situation, model, lived, lived.plan)),
+        nothing=spreads(figures(situation, model, lived, lived.nothing)),
+        futures=lived.futures,
+        seed=situation.seed,
+        credibility=min(believed, default=1.0),
+        valid_while=_valid_while(plan, situation, lived),
+        words=_words(judged),
+    )
+
+
+def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TICK_S) -> Lived:
+    """Live through a plan, doing nothing and lost contact, side by side in one ensemble."""
+    control = model.site.control
+    steps = max(1, steps_between(situation.time, plan.until, situation.step_s)) if plan.courses else 1
+    steps = min(steps, max(1, round(control.rehearsal_s / situation.step_s)))
+    watched_s = max(steps * situation.step_s, control.rehearsal_s) + control.tail_s
+    drawn_steps = int(np.ceil(watched_s / situation.step_s))
+    futures = control.futures
+    lost = max(1, futures // LOST_SHARE)
+    drivers = draw(situation, model, futures=futures, steps=drawn_steps, seed=situation.seed)
+    repeated = _repeated(drivers, futures, lost)
+    layout = Layout(model, with_loads=situation.load_target is None)
+    ticks = int(np.ceil(watched_s / tick_s))
+    columns = 2 * futures + lost
+    recorder = Recorder(ticks, len(layout.bills), layout.real, columns)
+    scripts = (
+        of_plan(plan, layout, slice(0, futures), steps=steps, step_s=situation.step_s),
+        nothing(layout, slice(futures, 2 * futures), situation),
+        of_plan(plan, layout, slice(2 * futures, columns), steps=1, step_s=situation.step_s, first_only=True),
+    )
+    ensemble = Ensemble(
+        layout,
+        repeated,
+        futures=columns,
+        start=situation.time,
+        tick_s=tick_s,
+        state=of_situation(situation),
+        base=situation.load_target,
+        scripts=scripts,
+        recorder=recorder,
+    )
+    ensemble.run(ticks * tick_s - 1e-6)
+    return Lived(recorder=recorder, ensemble=ensemble, drivers=drivers, futures=futures, lost=lost, tick_s=tick_s)
+
+
+def nothing(layout: Layout, columns: slice, situation: Situation) -> Script:
+    """Doing nothing: everything under local control from the first instant."""
+    count = len(layout.assets)
+    return Script(
+        columns=columns,
+        start=situation.time,
+        step_s=situation.step_s,
+        orders=np.full((1, count), -1, dtype=np.int8),
+        setpoints=np.full((1, count), np.nan),
+        guarded=False,
+    )
+
+
+def _repeated(drivers: Drivers, futures: int, lost: int) -> Drivers:
+    """The same draws for every group of columns."""
+    take = np.concatenate([np.arange(futures), np.arange(futures), np.arange(lost)])
+
+    def wide(array: Floats) -> Floats:
+        return array if array.shape[1] == 1 else array[:, take]
+
+    failures = tuple(
+        type(item)(asset=item.asset, future=column, at=item.at, until=item.until)
+        for item in drivers.failures
+        for column in np.flatnonzero(take == item.future).tolist()
+    )
+    return Drivers(
+        start=drivers.start,
+        step_s=drivers.step_s,
+        tags={name: wide(array) for name, array in drivers.tags.items()},
+        losses={name: wide(array) for name, array in drivers.losses.items()},
+        health={name: wide(array) for name, array in drivers.health.items()},
+        failures=failures,
+    )
+
+
+def _valid_while(plan: Plan, situation: Situation, lived: Lived) -> tuple[Bound, ...]:
+    """Levels that the futures passed through while the commands are alive, with room for measuring error."""
+    layout, found = lived.ensemble.layout, []
+    ticks = max(1, round(situation.step_s / lived.tick_s))
+    for row, store in enumerate(layout.stores):
+        known = situation.store(store.name).level
+        if known is None:
+            continue
+        seen = lived.recorder.level[:ticks, row, lived.plan]
+        room = 0.05 * (store.high - store.low)
+        low, high = min(float(seen.min()), known) - room, max(float(seen.max()), known) + room
+        found.append(Bound(tag=store.level, low=round(low, 6), high=round(high, 6)))
+    return tuple(found) if any(command.action is not Action.RELEASE for command in plan.commands) else ()
+
+
+def _words(judged: tuple[Judged, ...]) -> str:
+    refusing = [item.violation for item in judged if item.refuses]
+    if not refusing:
+        return "no rule is broken more often than by doing nothing or than is accepted"
+    return "; ".join(_sentence(item) for item in refusing)
+
+
+def _sentence(violation: Violation) -> str:
+    return violation.words or f"{violation.rule} of {violation.asset} broken in {violation.share:.0%} of the futures"
+
+
+def hours(lived: Lived) -> float:
+    """Length of what was lived through, in hours."""
+    return lived.recorder.ticks * lived.tick_s / SECONDS_PER_HOUR
+
+
+__all__ = ["Lived", "Spread", "hours", "live", "nothing", "rehearse"]
