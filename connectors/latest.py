@@ -23,9 +23,5 @@ class Latest:
         """The newest of a tag; None if it has sent nothing yet."""
         return self._newest.get(tag)
 
-    def clear(self) -> None:
-        """Forget everything: what a lost connection said is no longer news."""
-        self._newest.clear()
-
     def __len__(self) -> int:
         return len(self._newest)

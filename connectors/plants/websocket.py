@@ -23,6 +23,7 @@ from connectors.stream import Stream
 from plant.errors import EmsError, NotConnectedError, WriteRefusedError
 from plant.site import Site
 from plant.tags import Quality, Snapshot, Tag, Value
+from plant.times import utc
 
 _log = logging.getLogger(__name__)
 _TOLERANCE_S = 1e-3
@@ -149,17 +150,16 @@ class Websocket:
         await self._stream.close()
 
     def _take(self, points: Points) -> None:
-        """A snapshot has come; what it does not hold the plant no longer has."""
-        self._latest.clear()
+        """A snapshot has come: all points at the start of a session, afterwards those with news."""
         for point in points.points:
             name = self._names.get(point.address)
             if name is not None:
-                raw = judge.Raw(value=point.value, time=point.time, quality=point.quality, words=point.words)
+                raw = judge.Raw(value=point.value, time=utc(point.time), quality=point.quality, words=point.words)
                 self._latest.take(name, raw)
         self._plant_beat = points.beat
         self._ended = points.ended
         if self._steps is not None:
-            self._clock = points.time
+            self._clock = utc(points.time)
 
     async def _read(self) -> Snapshot:
         await self._stream.settled()
@@ -167,9 +167,7 @@ class Websocket:
         silent = self._pulse is not None and self._pulse.plant_silent
         readings = []
         for name, tag in self._tags.items():
-            raw = self._latest.find(name) or judge.Raw(
-                value=None, quality=Quality.BAD, words=f"the plant has no {addresses.of_tag(tag)}"
-            )
+            raw = self._latest.find(name) or _absent(tag)
             reading = self._judge.reading(tag, raw, now)
             readings.append(silenced(reading) if silent else reading)
         return Snapshot(time=now, readings=tuple(readings))
@@ -222,3 +220,7 @@ class Websocket:
     async def _beat(self, pulse: Pulse) -> None:
         await self._stream.tell("beat", self._connection.timeout_s, count=pulse.next_count())
         pulse.saw(float(self._plant_beat))
+
+
+def _absent(tag: Tag) -> judge.Raw:
+    return judge.Raw(value=None, quality=Quality.BAD, words=f"the plant has no {addresses.of_tag(tag)}")
