@@ -1,0 +1,51 @@
+"""One isolation forest per kind of machine, with T² and Q beside it for what lies outside the box it was trained in."""
+
+from __future__ import annotations
+
+from sklearn.ensemble import IsolationForest as Forest
+
+from anomaly.detectors.t2q import T2qPart
+from anomaly.forests import PackedForests, packed
+from anomaly.learner import Learner
+from anomaly.part import Part, View
+from anomaly.profiles import CONTROL, Profile
+from plant.table import Floats
+
+_TREES = 100
+_SAMPLES = 256
+
+
+class ForestPart(Part):
+    """Anomaly score of an isolation forest (Liu, Ting and Zhou 2008) over smoothed deviations."""
+
+    name = "isolation_forest"
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._forest: PackedForests | None = None
+
+    def learn(self, smooth: Floats) -> None:
+        """Grow the forest on healthy rows."""
+        forest = Forest(n_estimators=_TREES, max_samples=min(_SAMPLES, len(smooth)), random_state=self._seed, n_jobs=1)
+        self._forest = packed([forest.fit(smooth)])
+
+    def distances(self, view: View) -> Floats:
+        """The score 0..1; it saturates outside what was seen, which is why it never stands alone."""
+        if self._forest is None:
+            raise RuntimeError("the forest was not grown: call learn first")
+        return self._forest.scores(view.smooth)
+
+    def contributions(self, view: View) -> Floats:
+        """Squared deviations: a forest isolates along the axes that stick out."""
+        contribution: Floats = view.smooth**2
+        return contribution
+
+
+class IsolationForest(Learner):
+    """Detector of an isolation forest and T²/Q together."""
+
+    name = "isolation_forest"
+
+    def parts(self, profile: Profile) -> tuple[Part, ...]:
+        """The forest with T² and Q for people; T² and Q alone for what may stop a machine, far beyond where a forest saturates."""
+        return (T2qPart(),) if profile is CONTROL else (ForestPart(self.seed), T2qPart())

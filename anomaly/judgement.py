@@ -1,0 +1,119 @@
+"""What a detector found for every row of a window, as arrays; a Health is made of a row when somebody wants to see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from anomaly import severity
+from anomaly.baseline import Normal
+from anomaly.features import Bools, trailing_mean, utc_of
+from anomaly.modes import NAMES
+from plant.health import Driver, Health
+from plant.table import Floats
+
+_DRIVERS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One machine over a window.
+
+    Attributes
+    ----------
+    asset, model_id
+        Who was judged by what.
+    normal
+        Readings beside their expectation.
+    rows
+        Rows that deviations were averaged over.
+    part_names, parts
+        Detectors, and their distances in thresholds, shape (rows, parts).
+    distance, settled
+        Shape (rows,): the combined distance in thresholds, and the slower one that the score shows; NaN = not judged.
+    alarm, trip
+        Shape (rows,): of the advisory and the control profile.
+    shares
+        Shape (rows, sensors): each sensor's share in the distance.
+    confidence
+        Shape (rows,), 0..1.
+    """
+
+    asset: str
+    model_id: str
+    normal: Normal
+    rows: int
+    part_names: tuple[str, ...]
+    parts: Floats
+    distance: Floats
+    settled: Floats
+    alarm: Bools
+    trip: Bools
+    shares: Floats
+    confidence: Floats
+
+    @property
+    def scores(self) -> Floats:
+        """Health 0..1 of each row, NaN = not judged."""
+        return severity.score_of(self.settled)
+
+    @property
+    def worst_sensors(self) -> list[str]:
+        """The sensor with the largest share in each row's distance."""
+        return [self.normal.sensors[index] for index in self.shares.argmax(axis=1).tolist()]
+
+    def drivers(self, row: int) -> tuple[Driver, ...]:
+        """The sensors that deviate most in a row, largest share first."""
+        first = max(0, row + 1 - self.rows)
+        actual = trailing_mean(self.normal.actual[first : row + 1], self.rows)[-1]
+        expected = trailing_mean(self.normal.expected[first : row + 1], self.rows)[-1]
+        order = np.argsort(-self.shares[row], kind="stable")[:_DRIVERS]
+        return tuple(
+            Driver(
+                tag=self.normal.sensors[i], expected=float(expected[i]), actual=float(actual[i]), share=float(self.shares[row, i])
+            )
+            for i in order
+            if np.isfinite(actual[i]) and np.isfinite(expected[i]) and self.shares[row, i] > 0.0
+        )
+
+    def health(self, row: int) -> Health:
+        """The Health record of a row."""
+        time = utc_of(self.normal.times[row])
+        confidence = float(self.confidence[row])
+        if not np.isfinite(self.settled[row]):
+            return Health(
+                asset=self.asset, time=time, score=None, severity=None, alarm=False, model_id=self.model_id,
+                confidence=confidence, words=self._missing(row),
+            )  # fmt: skip
+        score = float(severity.score_of(self.settled[row : row + 1])[0])
+        return Health(
+            asset=self.asset, time=time, score=score, severity=severity.zone(score), alarm=bool(self.alarm[row]),
+            trip=bool(self.trip[row]), drivers=self.drivers(row), model_id=self.model_id, confidence=confidence,
+            parts=tuple((name, float(value)) for name, value in zip(self.part_names, self.parts[row], strict=True)),
+            hours_to_d=self.hours_to_d(row), words="" if confidence == 1.0 else self._missing(row),
+        )  # fmt: skip
+
+    def hours_to_d(self, row: int) -> tuple[float, float, float] | None:
+        """p10, p50, p90 of the hours until zone D by the trend up to a row; None = no estimate."""
+        first = max(0, row + 1 - severity.TREND_ROWS)
+        rows = severity.rows_to_zone_d(self.settled[first : row + 1])[-1]
+        times = self.normal.times[first : row + 1]
+        if not np.isfinite(rows).all() or times.size < 2:
+            return None
+        hours = float(np.median(np.diff(times).astype(np.int64))) / 3.6e9
+        low, middle, high = (float(value) * hours for value in rows)
+        return low, middle, high
+
+    def _missing(self, row: int) -> str:
+        code = int(self.normal.modes[row])
+        first = max(0, row + 1 - self.rows)
+        seen: Bools = np.atleast_1d(np.isfinite(self.normal.actual[first : row + 1]).any(axis=0))
+        names = ", ".join(sensor for sensor, known in zip(self.normal.sensors, seen, strict=True) if not known)
+        if names:
+            return f"not enough data: no values of {names} in the last {row + 1 - first} rows"
+        if code < 0:
+            return "not enough data: the operating mode is unknown, its power is missing"
+        if not np.isfinite(self.normal.z[row]).any():
+            return f"not enough data: {NAMES[code]} was not seen often enough when the baseline was learned"
+        return "some readings are missing"
