@@ -1,153 +1,118 @@
-"""The health of all machines of a site, as one cycle of control asks for it."""
+"""From distances to health: score, severity zone, alarm with delays, trend. Pure functions of arrays over rows."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Self
+import math
 
 import numpy as np
+from scipy import stats
 
-from anomaly.detectors.isolation_forest import IsolationForest
-from anomaly.features import LEAST_ROWS, matrix, utc_of
-from anomaly.learner import Learner
-from anomaly.machines import Machine, machine
-from anomaly.severity import RECOVERY_ROWS
-from plant.errors import DataError
-from plant.health import Health
-from plant.ports import instant64
-from plant.site import Site
-from plant.table import Table
+from anomaly.features import Bools, trailing_mean
+from anomaly.profiles import Profile
+from plant.health import Severity
+from plant.table import Floats
 
-WINDOW_ROWS = 4 * RECOVERY_ROWS
-"""Rows that a window should hold: what lies further back no longer changes the score."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Watched:
-    machine: Machine
-    learner: Learner | None
-    words: str = ""
-    """Why there is no learner."""
+HALF_DISTANCE = 3.5
+"""Distance, in thresholds, at which the score is one half: at the threshold itself it is still 0.92."""
+ZONES = ((0.9, Severity.A), (0.7, Severity.B), (0.4, Severity.C), (0.0, Severity.D))
+"""Lowest score of each zone."""
+RECOVERY_ROWS = 60
+"""The score forgets the worst it has seen only slowly, within so many rows: a machine does not heal by itself."""
+_TREND_BLOCKS = 6
+_TREND_BLOCK_ROWS = 10
+TREND_ROWS = _TREND_BLOCKS * _TREND_BLOCK_ROWS
+"""Rows that a trend is taken from."""
+_LEAST_CONFIDENCE = 0.5
 
 
-class HealthMonitor:
-    """Judges every asset of a site.
+def score_of(distance: Floats) -> Floats:
+    """Health 0..1 of a distance in thresholds: 1 / (1 + (distance / HALF_DISTANCE)²), which never saturates."""
+    score: Floats = 1.0 / (1.0 + (distance / HALF_DISTANCE) ** 2)
+    return score
+
+
+def distance_of(score: float) -> float:
+    """The distance at which health has a score: the inverse of `score_of`."""
+    return HALF_DISTANCE * float(np.sqrt(1.0 / score - 1.0))
+
+
+def zone(score: float) -> Severity:
+    """The severity zone of a score."""
+    return next(severity for least, severity in ZONES if score >= least)
+
+
+def settled(distance: Floats) -> Floats:
+    """The distance that the score shows: it rises at once and falls back slowly.
 
     Parameters
     ----------
-    site
-        Whose assets are judged.
-    learners
-        Fitted detectors by asset; machines of one kind may share one. An asset without one gets no score.
-    words
-        Why an asset has no detector, by asset.
+    distance
+        Shape (rows,), in thresholds; NaN where not judged.
+
+    Returns
+    -------
+    Floats
+        Shape (rows,), causal; NaN where `distance` is.
     """
-
-    def __init__(self, site: Site, learners: Mapping[str, Learner], words: Mapping[str, str] | None = None) -> None:
-        found = (machine(site, asset) for asset in site.assets)
-        reasons = words or {}
-        self._watched = tuple(
-            _Watched(machine=each, learner=learners.get(each.asset), words=reasons.get(each.asset, "nothing was learned yet"))
-            for each in found
-            if each is not None
-        )
-
-    @classmethod
-    def fit(
-        cls,
-        site: Site,
-        history: Table,
-        *,
-        seed: int = 0,
-        kind: type[Learner] = IsolationForest,
-        since: Mapping[str, datetime] | None = None,
-    ) -> Self:
-        """Learn all assets from healthy history; assets of one kind share a model and keep their own baselines.
-
-        Parameters
-        ----------
-        site, history
-            Whose assets, and readings by tag.
-        seed
-            Of whatever is random.
-        kind
-            Which detector.
-        since
-            By asset: healthy history begins here (commissioning, overhaul); earlier rows are not used for it.
-        """
-        shapes: dict[tuple[str, ...], list[Machine]] = {}
-        for asset in site.assets:
-            found = machine(site, asset)
-            if found is not None:
-                shapes.setdefault(found.shape, []).append(found)
-        learners: dict[str, Learner] = {}
-        words: dict[str, str] = {}
-        for machines in shapes.values():
-            learned, why = _learned(machines, history, since or {}, kind, seed)
-            learners.update(learned)
-            words.update(why)
-        return cls(site, learners, words)
-
-    @property
-    def learners(self) -> Mapping[str, Learner]:
-        """Fitted detectors by asset."""
-        return {each.machine.asset: each.learner for each in self._watched if each.learner is not None}
-
-    def observe(self, window: Table) -> tuple[Health, ...]:
-        """The health of every asset at the last row of a window, best with `WINDOW_ROWS` rows.
-
-        An asset that cannot be judged has no score, and the words say why.
-        """
-        if len(window) == 0:
-            raise DataError("no readings to judge health from: the window is empty")
-        return tuple(_health(each, window) for each in self._watched)
+    keep = 1.0 - 1.0 / RECOVERY_ROWS
+    worst = 0.0
+    held = np.full_like(distance, np.nan)
+    for row, value in enumerate(distance.tolist()):
+        if not math.isnan(value):
+            worst = max(value, value + (worst - value) * keep)
+            held[row] = worst
+    return held
 
 
-def _learned(
-    machines: Sequence[Machine], history: Table, since: Mapping[str, datetime], kind: type[Learner], seed: int
-) -> tuple[dict[str, Learner], dict[str, str]]:
-    """The model of machines of one shape, and why some of them have none."""
-    words: dict[str, str] = {}
-    tables: dict[str, Table] = {}
-    for each in machines:
-        rows = each.table(history)
-        if each.asset in since:
-            rows = rows.since(instant64(since[each.asset]))
-        known = int((np.isfinite(matrix(rows, [part for part, _ in each.sensors])).any(axis=1)).sum())
-        if known < LEAST_ROWS:
-            words[each.asset] = f"only {known} healthy rows to learn from: at least {LEAST_ROWS} are needed"
-        else:
-            tables[each.asset] = rows
-    if not tables:
-        return {}, words
-    first = machines[0]
-    learner = kind(
-        seed=seed, context=[part for part, _ in first.context], power=first.power, sensors=[part for part, _ in first.sensors]
-    )
-    try:
-        learner.fit_kind(tables)
-    except DataError as error:
-        return {}, {**words, **dict.fromkeys(tables, str(error))}
-    return dict.fromkeys(tables, learner), words
+def delayed(beyond: Bools, profile: Profile) -> Bools:
+    """An alarm that is raised and cleared only after so many rows in a row, shape (rows,)."""
+    alarm, run, state = np.zeros(beyond.size, dtype=bool), 0, False
+    for row, now in enumerate(beyond.tolist()):
+        run = run + 1 if now != state else 0
+        if run >= (profile.clear_rows if state else profile.raise_rows):
+            state, run = not state, 0
+        alarm[row] = state
+    return alarm
 
 
-def _health(watched: _Watched, window: Table) -> Health:
-    name = watched.machine.asset
-    if watched.learner is None:
-        return Health(
-            asset=name, time=utc_of(window.times[-1]), score=None, severity=None, alarm=False, model_id="none",
-            confidence=0.0, words=f"not enough data: {watched.words}",
-        )  # fmt: skip
-    found = watched.learner.judge(watched.machine.table(window), name).health(len(window) - 1)
-    drivers = tuple(replace(driver, tag=watched.machine.tag(driver.tag)) for driver in found.drivers)
-    return replace(found, drivers=drivers, words=_named(found.words, watched.machine))
+def rows_to_zone_d(distance: Floats) -> Floats:
+    """Rows until zone D if the trend of the last hour of rows went on.
+
+    A straight line through the means of six blocks of ten rows. The interval is that of its slope (Student's t with four
+    degrees of freedom).
+
+    Parameters
+    ----------
+    distance
+        Shape (rows,): as `settled` gives it.
+
+    Returns
+    -------
+    Floats
+        Shape (rows, 3): p10, p50, p90; NaN where the slope is not certainly upwards, or zone D is reached already.
+    """
+    means = trailing_mean(distance[:, None], _TREND_BLOCK_ROWS)[:, 0]
+    lags = np.arange(_TREND_BLOCKS)[::-1] * _TREND_BLOCK_ROWS
+    blocks = np.stack([_shifted(means, int(lag)) for lag in lags], axis=1)
+    at = -lags.astype(float)
+    at = at - at.mean()
+    slope = blocks @ at / (at**2).sum()
+    fit = blocks.mean(axis=1)[:, None] + slope[:, None] * at
+    error = np.sqrt(((blocks - fit) ** 2).sum(axis=1) / (_TREND_BLOCKS - 2) / (at**2).sum())
+    reach = float(stats.t.ppf(0.9, _TREND_BLOCKS - 2)) * error
+    left = distance_of(ZONES[2][0]) - distance
+    certain = (slope - reach > 1e-9) & (left > 0)
+    safe = np.where(certain, slope, 1.0)
+    rows = np.stack([left / (safe + reach), left / safe, left / np.where(certain, slope - reach, 1.0)], axis=1)
+    return np.where(certain[:, None], rows, np.nan)
 
 
-def _named(words: str, machine: Machine) -> str:
-    """The same words with the machine's tags instead of their parts."""
-    for part, tag in machine.sensors:
-        words = re.sub(rf"\b{part}\b", tag, words)
-    return words
+def judgeable(confidence: Floats) -> Bools:
+    """Rows of which enough is known, shape (rows,)."""
+    return confidence >= _LEAST_CONFIDENCE
+
+
+def _shifted(values: Floats, rows: int) -> Floats:
+    if rows == 0:
+        return values
+    return np.concatenate([np.full(min(rows, values.size), np.nan), values[:-rows]])[: values.size]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anomaly import severity
+from anomaly import health
 from anomaly.baseline import Normal
 from anomaly.features import Bools, trailing_mean, utc_of
 from anomaly.modes import NAMES
@@ -56,7 +56,7 @@ class Judgement:
     @property
     def scores(self) -> Floats:
         """Health 0..1 of each row, NaN = not judged."""
-        return severity.score_of(self.settled)
+        return health.score_of(self.settled)
 
     @property
     def worst_sensors(self) -> list[str]:
@@ -86,9 +86,9 @@ class Judgement:
                 asset=self.asset, time=time, score=None, severity=None, alarm=False, model_id=self.model_id,
                 confidence=confidence, words=self._missing(row),
             )  # fmt: skip
-        score = float(severity.score_of(self.settled[row : row + 1])[0])
+        score = float(health.score_of(self.settled[row : row + 1])[0])
         return Health(
-            asset=self.asset, time=time, score=score, severity=severity.zone(score), alarm=bool(self.alarm[row]),
+            asset=self.asset, time=time, score=score, severity=health.zone(score), alarm=bool(self.alarm[row]),
             trip=bool(self.trip[row]), drivers=self.drivers(row), model_id=self.model_id, confidence=confidence,
             parts=tuple((name, float(value)) for name, value in zip(self.part_names, self.parts[row], strict=True)),
             hours_to_d=self.hours_to_d(row), words="" if confidence == 1.0 else self._missing(row),
@@ -96,8 +96,8 @@ class Judgement:
 
     def hours_to_d(self, row: int) -> tuple[float, float, float] | None:
         """p10, p50, p90 of the hours until zone D by the trend up to a row; None = no estimate."""
-        first = max(0, row + 1 - severity.TREND_ROWS)
-        rows = severity.rows_to_zone_d(self.settled[first : row + 1])[-1]
+        first = max(0, row + 1 - health.TREND_ROWS)
+        rows = health.rows_to_zone_d(self.settled[first : row + 1])[-1]
         times = self.normal.times[first : row + 1]
         if not np.isfinite(rows).all() or times.size < 2:
             return None

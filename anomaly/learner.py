@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import stats
 
-from anomaly import severity
+from anomaly import health
 from anomaly.baseline import Baseline, Normal, pooled_spread
 from anomaly.features import LEAST_ROWS, Bools, Dropped, judged_sensors, matrix, trailing_mean
 from anomaly.judgement import Judgement
@@ -175,16 +175,16 @@ class Learner(ABC):
             view, known = _view(normal, profile.average_rows)
             each = np.stack([part.distances(view) for part in fitted.parts], axis=1) / fitted.thresholds
             confidence = _confidence(normal, profile.average_rows)
-            judged: Bools = severity.judgeable(confidence) & np.asarray(known.any(axis=1))
+            judged: Bools = health.judgeable(confidence) & np.asarray(known.any(axis=1))
             each = np.where(judged[:, None], each, np.nan)
             distance = each.max(axis=1)
             views[profile.name], parts[profile.name], distances[profile.name] = view, each, distance
-            alarms[profile.name] = severity.delayed(np.nan_to_num(distance) > 1.0, profile)
+            alarms[profile.name] = health.delayed(np.nan_to_num(distance) > 1.0, profile)
         first = self.profiles[0]
         shares = self._shares(views[first.name], parts[first.name], self._memory.fitted[first.name])
         return Judgement(
             asset=asset, model_id=self.model_id, normal=normal, rows=first.average_rows, part_names=self._part_names(),
-            parts=parts[first.name], distance=distances[first.name], settled=severity.settled(distances[first.name]),
+            parts=parts[first.name], distance=distances[first.name], settled=health.settled(distances[first.name]),
             alarm=alarms[first.name], trip=alarms.get(CONTROL.name, np.zeros(len(window), dtype=bool)),
             shares=shares, confidence=_confidence(normal, first.average_rows),
         )  # fmt: skip

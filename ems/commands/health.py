@@ -104,7 +104,7 @@ def _write(out: Path, read: Recordings, judged: dict[str, Judgement], alarms: di
 
     import numpy as np
 
-    from anomaly.severity import zone
+    from anomaly.health import zone
 
     rows: list[tuple[str, str, str, str, int, str]] = [("", "", "", "", 0, "")] * len(read.times)
     for recording in read.groups:
