@@ -16,14 +16,12 @@ from connectors.endpoint import endpoint_of
 from connectors.held import Held
 from connectors.latest import Latest
 from connectors.loop import LoopThread
-from connectors.messages import Points
 from connectors.pulse import Pulse, silenced
 from connectors.security import existing, secret
 from connectors.stream import Stream
 from plant.errors import EmsError, NotConnectedError, WriteRefusedError
 from plant.site import Site
-from plant.tags import Quality, Snapshot, Tag, Value
-from plant.times import utc
+from plant.tags import Snapshot, Tag, Value
 
 _log = logging.getLogger(__name__)
 _TOLERANCE_S = 1e-3
@@ -50,7 +48,7 @@ class Websocket:
         security = connection.security
         self._connection = connection
         self._tags = {tag.name: tag for tag in site.tags}
-        self._names = {addresses.of_tag(tag): tag.name for tag in site.tags}
+        self._latest = Latest(site.tags)
         self._steps = connection.lock_step
         trusted = (
             None if security.server_certificate is None else existing(folder, security.server_certificate, "server_certificate")
@@ -61,15 +59,11 @@ class Websocket:
             authority=trusted,
             lock_step=self._steps is not None,
             timeout_s=connection.timeout_s,
-            on_points=self._take,
+            on_points=self._latest.take,
         )
         self._judge = judge.Judge(plant_clock=self._steps is not None)
-        self._latest = Latest()
         self._held = Held(site)
         self._pulse = None if connection.heartbeat is None else Pulse(connection.heartbeat, max(site.control.every_s, 60.0))
-        self._clock: datetime | None = None
-        self._plant_beat = 0
-        self._ended = False
         self._thread = LoopThread("websocket")
 
     @property
@@ -106,16 +100,16 @@ class Websocket:
         """The wall's time; in lock-step the plant's clock, which moves only when we advance it."""
         if self._steps is None:
             return wall.now()
-        if self._clock is None:
-            raise NotConnectedError(f"{self._connection.endpoint}: the plant's clock was not read yet")
-        return self._clock
+        if self._latest.time is None:
+            raise NotConnectedError(f"{self._connection.endpoint}: the plant has not told its time yet")
+        return self._latest.time
 
     def wait_until(self, time: datetime) -> bool:
         """Wait, or advance the plant's clock; see the door."""
         with self._verb():
             if self._steps is None:
                 wall.pause_until(time)
-                return not self._ended
+                return not self._latest.ended
             return self._thread.run(self._advance_to(time))
 
     def read(self) -> Snapshot:
@@ -149,26 +143,13 @@ class Websocket:
         await outgoing.give_back(self._held, self._tags, self._write)
         await self._stream.close()
 
-    def _take(self, points: Points) -> None:
-        """A snapshot has come: all points at the start of a session, afterwards those with news."""
-        for point in points.points:
-            name = self._names.get(point.address)
-            if name is not None:
-                raw = judge.Raw(value=point.value, time=utc(point.time), quality=point.quality, words=point.words)
-                self._latest.take(name, raw)
-        self._plant_beat = points.beat
-        self._ended = points.ended
-        if self._steps is not None:
-            self._clock = utc(points.time)
-
     async def _read(self) -> Snapshot:
         await self._stream.settled()
         now = self.now()
         silent = self._pulse is not None and self._pulse.plant_silent
         readings = []
-        for name, tag in self._tags.items():
-            raw = self._latest.find(name) or _absent(tag)
-            reading = self._judge.reading(tag, raw, now)
+        for tag in self._tags.values():
+            reading = self._judge.reading(tag, self._latest.raw(tag), now)
             readings.append(silenced(reading) if silent else reading)
         return Snapshot(time=now, readings=tuple(readings))
 
@@ -191,7 +172,7 @@ class Websocket:
         assert self._steps is not None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._steps.timeout_s
-        while not self._ended and (left_s := (time - self.now()).total_seconds()) > _TOLERANCE_S:
+        while not self._latest.ended and (left_s := (time - self.now()).total_seconds()) > _TOLERANCE_S:
             before = self.now()
             try:
                 await self._stream.settled()
@@ -203,9 +184,9 @@ class Websocket:
             except NotConnectedError:
                 if loop.time() >= deadline:
                     raise
-            if not self._ended and self.now() <= before and loop.time() >= deadline:
+            if not self._latest.ended and self.now() <= before and loop.time() >= deadline:
                 raise NotConnectedError(f"{self._connection.endpoint}: the plant's clock does not move when told to advance")
-        return not self._ended
+        return not self._latest.ended
 
     async def _beat_for_life(self, pulse: Pulse) -> None:
         while True:
@@ -219,8 +200,4 @@ class Websocket:
 
     async def _beat(self, pulse: Pulse) -> None:
         await self._stream.tell("beat", self._connection.timeout_s, count=pulse.next_count())
-        pulse.saw(float(self._plant_beat))
-
-
-def _absent(tag: Tag) -> judge.Raw:
-    return judge.Raw(value=None, quality=Quality.BAD, words=f"the plant has no {addresses.of_tag(tag)}")
+        pulse.saw(float(self._latest.beat))

@@ -21,7 +21,7 @@ from plant.tags import Snapshot, Value
 
 _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
-Listener = Callable[[Snapshot], None]
+Listener = Callable[[], None]
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class Desk:
         return self._snapshot
 
     def listen(self, listener: Listener) -> None:
-        """Be told every new snapshot, in the worker's thread."""
+        """Be told that there is a new snapshot, in the worker's thread."""
         self._listeners.append(listener)
 
     def wait(self, timeout_s: float | None = None) -> bool:
@@ -109,11 +109,10 @@ class Desk:
             raise self._fault
         return ended
 
-    async def fresh(self) -> Snapshot:
-        """The newest readings, read again if something was written since."""
+    async def freshen(self) -> None:
+        """Read the plant again if something was written since."""
         if self._stale:
             await self._call(self._refresh)
-        return self.snapshot
 
     async def write(self, tag: str, value: Value) -> None:
         """Hand one write to the plant.
@@ -125,11 +124,10 @@ class Desk:
         """
         await self._call(self._write, tag, value)
 
-    async def advance(self, seconds: float) -> Snapshot:
-        """Let the plant's time pass (lock-step); the readings afterwards."""
+    async def advance(self, seconds: float) -> None:
+        """Let the plant's time pass (lock-step) and read it afterwards."""
         self._stale = False  # it reads when it is through; nobody has to wait for a reading before that
         await self._call(self._advance, seconds)
-        return self.snapshot
 
     def beat(self) -> None:
         """The controller shows that it lives."""
@@ -144,7 +142,7 @@ class Desk:
         self._stale = False
         self._snapshot = self._plant.read()
         for listener in self._listeners:
-            listener(self._snapshot)
+            listener()
 
     def _write(self, tag: str, value: Value) -> None:
         try:

@@ -115,7 +115,7 @@ class OpcuaServer:
         server.iserver.attribute_service = gate
         await self._build(gate)
         server.iserver.callback_service.addListener(cast(str, CallbackType.PreRead), self._before_read)
-        await self._show(self._desk.snapshot)
+        await self._show()
         await server.start()
         if server.bserver is not None:
             self._port = server.bserver.port
@@ -124,9 +124,9 @@ class OpcuaServer:
         if not self._desk.lock_step and self._site.connection.heartbeat is not None:
             self._beating = loop.create_task(self._beat_for_life(self._site.connection.heartbeat.every_s))
 
-    def _news(self, snapshot: Snapshot) -> None:
-        """A new snapshot, in the worker's thread."""
-        self._thread.start(self._show(snapshot))
+    def _news(self) -> None:
+        """There is a new snapshot; called in the worker's thread."""
+        self._thread.start(self._show())
 
     async def _close(self) -> None:
         if self._step is not None:
@@ -218,7 +218,8 @@ class OpcuaServer:
     async def _move(self, seconds: float) -> None:
         """Advance, show the new readings, and only then say that it is done."""
         try:
-            await self._show(await self._desk.advance(seconds))
+            await self._desk.advance(seconds)
+            await self._show()
         except Exception:
             _log.exception("the served plant failed")
             await self._set(_ADVANCE, None)
@@ -228,10 +229,13 @@ class OpcuaServer:
         await self._set(_ADVANCE, 0.0)
 
     async def _before_read(self, *_: object) -> None:
-        await self._show(await self._desk.fresh())
+        await self._desk.freshen()
+        await self._show()
 
-    async def _show(self, snapshot: Snapshot) -> None:
-        if snapshot is self._shown or (self._shown is not None and snapshot.time < self._shown.time):
+    async def _show(self) -> None:
+        """Put the newest readings into the nodes, once."""
+        snapshot = self._desk.snapshot
+        if snapshot is self._shown:
             return
         self._shown = snapshot
         for reading in snapshot.readings:

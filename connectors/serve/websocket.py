@@ -104,12 +104,14 @@ class WebsocketServer:
             self._server.close()
             await self._server.wait_closed()
 
-    def _news(self, snapshot: Snapshot) -> None:
-        """A new snapshot, in the worker's thread."""
-        self._thread.start(self._push(snapshot))
+    def _news(self) -> None:
+        """There is a new snapshot; called in the worker's thread."""
+        self._thread.start(self._push())
 
-    async def _push(self, snapshot: Snapshot) -> None:
-        if snapshot is self._shown or (self._shown is not None and snapshot.time < self._shown.time):
+    async def _push(self) -> None:
+        """Send the newest readings to everybody, once."""
+        snapshot = self._desk.snapshot
+        if snapshot is self._shown:
             return
         self._shown = snapshot
         self._seq += 1
@@ -154,7 +156,8 @@ class WebsocketServer:
         return ""
 
     async def _greet(self, guest: ServerConnection) -> None:
-        await self._push(await self._desk.fresh())
+        await self._desk.freshen()
+        await self._push()
         welcome = Welcome(
             site=self._desk.site.site.name, lock_step=self._desk.lock_step, refresh_s=self._desk.refresh_s, seq=self._seq - 1
         )
@@ -199,14 +202,16 @@ class WebsocketServer:
         if message.expires is not None and now > message.expires:
             raise WriteRefusedError(f"{message.address}: expired")
         await self._desk.write(tag.name, value)
-        await self._push(await self._desk.fresh())
+        await self._desk.freshen()
+        await self._push()
 
     async def _advance(self, message: Advance) -> None:
         if not self._desk.lock_step:
             raise WriteRefusedError("this plant keeps its own time")
         if not math.isfinite(message.seconds):
             raise WriteRefusedError("advance needs a number")
-        await self._push(await self._desk.advance(message.seconds))
+        await self._desk.advance(message.seconds)
+        await self._push()
 
     async def _tell(self, guest: ServerConnection, ack: Ack) -> None:
         await guest.send(encode(ack), text=True)

@@ -33,8 +33,11 @@ class TankPlant:
     """A draining tank that a pump fills between 1 and 4 m when nobody commands it."""
 
     def __init__(self, *, until: datetime | None = None) -> None:
-        self.time = START
         self.until = until
+        self.reset()
+
+    def reset(self) -> None:
+        self.time = START
         self.level = 3.0
         self.running = False
         self.speed = 1.0

@@ -33,30 +33,47 @@ class Rig:
     plant: Plant
 
 
-def bare(tank: TankPlant, stack: ExitStack) -> Plant:
-    return stack.enter_context(tank)
+Connect = Callable[[], Plant]
+"""Makes a Plant that is not entered yet."""
 
 
-def behind_opcua(tank: TankPlant, stack: ExitStack) -> Plant:
+def bare(tank: TankPlant, stack: ExitStack) -> Connect:
+    return lambda: tank
+
+
+def behind_opcua(tank: TankPlant, stack: ExitStack) -> Connect:
     desk = stack.enter_context(Desk(tank, tank_site("opc.tcp://127.0.0.1:0"), lock_step=True))
     server = stack.enter_context(OpcuaServer(desk, "opc.tcp://127.0.0.1:0"))
-    return stack.enter_context(Opcua(tank_site(server.endpoint), Path()))
+    return lambda: Opcua(tank_site(server.endpoint), Path())
 
 
-def behind_websocket(tank: TankPlant, stack: ExitStack) -> Plant:
+def behind_websocket(tank: TankPlant, stack: ExitStack) -> Connect:
     desk = stack.enter_context(Desk(tank, tank_site("ws://127.0.0.1:0"), lock_step=True))
     server = stack.enter_context(WebsocketServer(desk, "ws://127.0.0.1:0"))
-    return stack.enter_context(Websocket(tank_site(server.endpoint, kind="websocket"), Path()))
+    return lambda: Websocket(tank_site(server.endpoint, kind="websocket"), Path())
 
 
-KINDS: tuple[Callable[[TankPlant, ExitStack], Plant], ...] = (bare, behind_opcua, behind_websocket)
+Kind = Callable[[TankPlant, ExitStack], Connect]
+KINDS: tuple[Kind, ...] = (bare, behind_opcua, behind_websocket)
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
-def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
-    tank = TankPlant(until=START + DAY)
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.__name__)
+def served(request: pytest.FixtureRequest) -> Iterator[tuple[TankPlant, Connect]]:
+    """A server takes seconds to build its address space, so one serves all tests of a kind."""
+    tank = TankPlant()
     with ExitStack() as stack:
-        yield Rig(tank, request.param(tank, stack))
+        yield tank, request.param(tank, stack)
+
+
+@pytest.fixture
+def rig(served: tuple[TankPlant, Connect]) -> Iterator[Rig]:
+    tank, connect = served
+    tank.reset()
+    with connect() as plant:
+        plant.write("pump.lamp", False)
+        plant.read()
+        tank.writes.clear()
+        yield Rig(tank, plant)
 
 
 def values(snapshot: Snapshot) -> dict[str, object]:
@@ -153,22 +170,9 @@ def test_quality_and_missing_values_travel(rig: Rig) -> None:
     assert power.value == pytest.approx(3.0)
 
 
-def test_the_end_is_told(rig: Rig) -> None:
-    assert rig.plant.wait_until(START + DAY - STEP)
-    assert not rig.plant.wait_until(START + DAY)
-    assert not rig.plant.wait_until(START + DAY + STEP)
-    assert rig.plant.now() == START + DAY
-
-
-def test_the_same_orders_give_the_same_day() -> None:
-    """Every value of every reading of a commanded day is the same on all wires."""
-    days = []
-    for kind in KINDS:
-        with ExitStack() as stack:
-            plant = kind(TankPlant(), stack)
-            days.append(commanded_day(plant))
-    assert days[0] == days[1]
-    assert days[0] == days[2]
+def test_the_same_orders_give_the_same_day(rig: Rig) -> None:
+    """Every value of every reading of a commanded day is what it is without a wire."""
+    assert commanded_day(rig.plant) == commanded_day(TankPlant())
 
 
 def commanded_day(plant: Plant) -> list[dict[str, object]]:
@@ -189,16 +193,23 @@ def rounded(value: object) -> object:
     return round(value, 9) if isinstance(value, float) else value
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_leaving_gives_back_what_was_taken(kind: Callable[[TankPlant, ExitStack], Plant]) -> None:
-    tank = TankPlant()
-    with ExitStack() as outer:
-        with ExitStack() as stack:
-            plant = kind(tank, stack)
-            plant.write("pump.command", "STARTUP")
-            outer.push(stack.pop_all())
+def test_leaving_gives_back_what_was_taken(served: tuple[TankPlant, Connect]) -> None:
+    tank, connect = served
+    tank.reset()
+    with connect() as plant:
+        plant.write("pump.command", "STARTUP")
         assert tank.written["pump.command"] == "STARTUP"
     assert tank.written["pump.command"] == "AUTO"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_end_is_told(kind: Kind) -> None:
+    tank = TankPlant(until=START + DAY)
+    with ExitStack() as stack, kind(tank, stack)() as plant:
+        assert plant.wait_until(START + DAY - STEP)
+        assert not plant.wait_until(START + DAY)
+        assert not plant.wait_until(START + DAY + STEP)
+        assert plant.now() == START + DAY
 
 
 class TestReplay:
