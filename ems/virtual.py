@@ -101,6 +101,10 @@ class VirtualTags:
         outflow = sum((_column(columns, name, rows) for name in tag.outflows), np.zeros(rows))
         net = inflow - outflow + self._transport(store, columns, rows) - _loss(store, level, columns, rows)
         demand[1:] = net[1:] - np.diff(level) * store.size_per_level / known
+        if tag.switch_share is not None:
+            metered = inflow - outflow
+            larger = np.maximum(np.abs(metered[1:]), np.abs(metered[:-1]))
+            demand[1:][np.abs(np.diff(metered)) > tag.switch_share * larger] = np.nan
         return demand
 
     def _transport(self, store: Store, columns: Mapping[str, Floats], rows: int) -> Floats:

@@ -116,6 +116,9 @@ class VirtualTag:
     """For balance: metered outflows, in service units per hour."""
     store: str | None = None
     """For balance: the store; demand = inflow − outflow − change of content."""
+    switch_share: float | None = field(default=None, metadata={"gt": 0})
+    """For balance: where the metered flow changed by more than this share of the larger since the last reading the balance
+    is unknown, because the plant does not say when in between it changed. None = the newer flow held all the time."""
     low: float | None = None
     high: float | None = None
 
