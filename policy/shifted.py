@@ -1,0 +1,56 @@
+"""The previous plan, carried on: what it intended for the steps that are left, its last day repeated beyond."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plant.envelopes import Regime
+from plant.orders import Course
+from plant.situation import Situation
+from policy.layout import Layout
+from policy.rounding import Choices
+
+
+def carried_on(plan: Layout, situation: Situation) -> Choices | None:
+    """What the previous plan would do over the steps of now; None if there is none that fits."""
+    previous = situation.previous
+    if previous is None or previous.until <= situation.time:
+        return None
+    courses = {course.asset: course for course in previous.courses}
+    if not all(part.name in courses for part in plan.assets):
+        return None
+    found = np.full((len(plan.machines), plan.steps), -1, dtype=np.int64)
+    for i, machine in enumerate(plan.machines):
+        envelope = situation.envelopes[i]
+        for t in range(plan.steps):
+            intended = {plan.assets[a].name: _at(courses[plan.assets[a].name], situation, t) for a in machine.assets}
+            running = frozenset(name for name, (on, _) in intended.items() if on)
+            found[i, t] = _regime(envelope.regimes, running, intended)
+    return found
+
+
+def _at(course: Course, situation: Situation, step: int) -> tuple[bool, float]:
+    series = course.on
+    offset = int((situation.time - series.start).total_seconds() // series.step_s) + int(step * situation.step_s // series.step_s)
+    day = max(1, round(86400.0 / series.step_s))
+    while offset >= len(series.values):
+        offset -= min(day, len(series.values))
+    setpoint = 0.0 if course.setpoint is None else course.setpoint.values[offset]
+    return series.values[offset] >= 0.5, setpoint
+
+
+def _regime(regimes: tuple[Regime, ...], running: frozenset[str], intended: dict[str, tuple[bool, float]]) -> int:
+    fitting = [place for place, regime in enumerate(regimes) if frozenset(regime.running) == running]
+    if not fitting or not running:
+        return -1
+
+    def distance(place: int) -> float:
+        names = regimes[place].running
+        return float(
+            min(
+                sum((value - intended[name][1]) ** 2 for value, name in zip(point.setpoints, names, strict=True))
+                for point in regimes[place].points
+            )
+        )
+
+    return min(fitting, key=distance)
