@@ -66,7 +66,8 @@ def decide(
         except EmsError as error:
             failures.append(f"{type(error).__name__}: {error}")
             break
-        attempts.append(weighed(asked, plan if number == 0 else replace(plan, rung="next"), guard, rehearse))
+        made = plan if number == 0 else replace(plan, rung="next")
+        attempts.append(weighed(asked, made, guard, rehearse, reality=situation))
         if attempts[-1].verdict.ok:
             return Decision(attempts=tuple(attempts), failures=tuple(failures))
         tighter = tightened(asked, attempts[-1].verdict.violations)
@@ -80,9 +81,18 @@ def decide(
     return Decision(attempts=tuple(attempts), failures=tuple(failures))
 
 
-def weighed(situation: Situation, plan: Plan, guard: Guard, rehearse: Rehearse) -> Attempt:
-    """A plan with its verdict: the guard's refusal, or what the rehearsal showed."""
-    plan = replace(plan, situation=situation.id)
+def weighed(asked: Situation, plan: Plan, guard: Guard, rehearse: Rehearse, reality: Situation | None = None) -> Attempt:
+    """A plan with its verdict: the guard's refusal, or what the rehearsal showed.
+
+    Parameters
+    ----------
+    asked
+        What the strategy was shown.
+    reality
+        What guard and rehearsal judge it by: the situation without margins; None = the same.
+    """
+    situation = reality or asked
+    plan = replace(plan, situation=asked.id)
     broken = guard(plan, situation)
     if broken:
         words = "; ".join(violation.words or violation.rule for violation in broken)
@@ -91,7 +101,7 @@ def weighed(situation: Situation, plan: Plan, guard: Guard, rehearse: Rehearse) 
         )
     else:
         verdict = rehearse(plan, situation)
-    return Attempt(situation=situation, plan=plan, verdict=verdict)
+    return Attempt(situation=asked, plan=plan, verdict=replace(verdict, situation=situation.id))
 
 
 def tightened(situation: Situation, violations: tuple[Violation, ...]) -> Situation | None:

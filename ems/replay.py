@@ -56,6 +56,9 @@ class Recorded:
     plan: Plan
     verdict: Verdict
     situation: Situation
+    """What the strategy was shown."""
+    reality: Situation
+    """What guard and rehearsal judged it by."""
     run: RunRecord
     calibration: Calibration | None
 
@@ -111,6 +114,7 @@ class Replayer:
             plan=plan,
             verdict=verdicts[0],
             situation=parse(self._historian.find(plan.situation), Situation),
+            reality=parse(self._historian.find(verdicts[0].situation), Situation),
             run=runs[-1],
             calibration=parse(calibrations[0], Calibration) if calibrations else None,
         )
@@ -126,7 +130,7 @@ class Replayer:
             again = self.proposed(recorded, situation)
         model = self._model(recorded)
         judge = (lambda made, seen: rehearse(made, seen, model)) if recorded.run.rehearsal else unrehearsed
-        verdict = weighed(situation, again, check, judge).verdict
+        verdict = weighed(situation, again, check, judge, reality=recorded.reality).verdict
         found = (*differences(plan.id, plan, again), *differences(plan.id, recorded.verdict, verdict, "verdict."))
         return ("different" if found else "identical"), found
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from anomaly.health import HealthMonitor
 from twin_sim.model import SiteModel
 
 from ems.config import LoadedSite
@@ -26,6 +25,9 @@ from plant.tags import Snapshot
 from policy.strategies.hold import Hold
 from policy.strategies.release import Release
 from twin_sim.calibration import Calibration
+
+if TYPE_CHECKING:
+    from anomaly.monitor import HealthMonitor
 
 LIBRARIES = ("highspy", "lightgbm", "numpy", "pyomo", "scikit-learn", "scipy", "simpy", "twin-ems")
 
@@ -127,8 +129,6 @@ def build(
 
 def in_mode(loaded: LoadedSite, mode: Mode | None) -> LoadedSite:
     """The same site in another mode; None = as its file says."""
-    from dataclasses import replace
-
     if mode is None:
         return loaded
     return replace(loaded, site=replace(loaded.site, control=replace(loaded.site.control, mode=mode)))

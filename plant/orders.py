@@ -175,6 +175,8 @@ class Verdict:
     """0..1, lowest of the assets commanded; 1 where no mirror has run yet."""
     valid_while: tuple[Bound, ...] = ()
     words: str = ""
+    situation: str = ""
+    """Id of the Situation that it was judged in: without the margins that the plan may have been made with."""
 
 
 class OutcomeKind(StrEnum):

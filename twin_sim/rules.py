@@ -21,7 +21,10 @@ HARD_SHARE = 0.02
 """A hard rule may be broken in so many more futures than by doing nothing: sampling, not licence."""
 SLACK = 1e-6
 DEPTH = 0.02
-"""Share of a store's span that it may be deeper outside its limits than with nothing done before it counts."""
+"""Share of a store's span that it may be outside its limits soon, before a new plan can answer, …"""
+DEPTH_LATER = 0.25
+"""… and later, when many plans will have been made anew: what counts then is a course that is far off."""
+SOON_S = 7200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +124,15 @@ def _stores(situation: Situation, lived: Lived, accepted: float) -> list[Judged]
                 ("store_top", levels - store.top, store.top, True),
             ]
         for rule, beyond, limit, hard in ends:
-            found += _store_end(
-                situation, lived, store.name, rule, np.asarray(beyond) + (SLACK if hard else 0.0), limit, span, hard, accepted
-            )
+            counted = beyond + SLACK if hard else beyond - _allowed(lived, span)
+            found += _store_end(situation, lived, store.name, rule, np.asarray(counted), limit, span, hard, accepted)
     return found
+
+
+def _allowed(lived: Lived, span: float) -> Floats:
+    """Depth outside soft limits that does not count, per tick, shape (ticks, 1)."""
+    soon = (np.arange(lived.recorder.ticks) + 1) * lived.tick_s <= SOON_S
+    return np.where(soon, DEPTH * span, DEPTH_LATER * span)[:, None]
 
 
 def _store_end(
@@ -146,11 +154,11 @@ def _store_end(
         broken = depth > 0
         if not broken.any():
             continue
-        worse = broken & (depth > np.maximum(idle[: depth.size], 0.0) + (0.0 if hard else DEPTH * span))
+        worse = broken & (depth > np.maximum(idle[: depth.size], 0.0))
         share = float(worse.mean())
         when = int(np.argmax((beyond[:, columns] > 0).any(axis=1)))
         low = rule in {"store_low", "store_bottom"}
-        most = float(np.quantile(depth, 1.0 - accepted))
+        most = float(np.quantile(depth, 1.0 - accepted)) + (0.0 if hard else DEPTH * span)
         text = (
             f"{store} leaves its limit {limit:g} ({rule}){words} in {share:.0%} of the futures more deeply than with nothing done"
         )
@@ -167,7 +175,7 @@ def _service(situation: Situation, lived: Lived, accepted: float) -> list[Judged
     """Service not given that doing nothing would have given."""
     layout, unserved, found = lived.ensemble.layout, lived.ensemble.unserved, []
     for row in range(layout.dummy):
-        demanded = np.broadcast_to(lived.ensemble.demanded[row], unserved[row].shape)
+        demanded = lived.ensemble.demanded_until_now()[row]
         missing = unserved[row][lived.plan] - unserved[row][lived.nothing]
         short = missing > 0.001 * np.maximum(demanded[lived.plan], 1e-9)
         if not short.any() or not (demanded > 0).any():
