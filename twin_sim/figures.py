@@ -75,7 +75,7 @@ def served_share(model: SiteModel, lived: Lived, columns: slice) -> Floats:
     shares = []
     for service in model.site.services:
         rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
-        demanded = ensemble.demanded[rows][:, columns].sum(axis=0)
+        demanded = ensemble.demanded_until_now()[rows][:, columns].sum(axis=0)
         if (demanded > 0).all():
             shares.append(1.0 - ensemble.unserved[rows][:, columns].sum(axis=0) / demanded)
     futures = lived.recorder.kw[0, 0, columns].size

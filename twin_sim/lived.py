@@ -26,7 +26,6 @@ class Recorder:
     def __init__(self, ticks: int, bills: int, stores: int, futures: int, *, levels: bool = True) -> None:
         self.kw: Floats = np.zeros((ticks, bills, futures))
         self.level: Floats = np.zeros((ticks if levels else 0, stores, futures))
-        self.run_ticks: Floats | None = None
         self._at = 0
 
     @property
@@ -40,7 +39,7 @@ class Recorder:
             return
         kw = self.kw[self._at]
         np.add(ensemble.bill_kw, 0.0, out=kw)
-        kw[0] += ensemble.base_kw[0]
+        kw[0] += ensemble.base_kw
         if ensemble.impulse_kw is not None:
             kw += ensemble.impulse_kw
 
@@ -48,5 +47,4 @@ class Recorder:
         """Keep the levels at the end of the tick."""
         if self._at < self.level.shape[0]:
             self.level[self._at] = ensemble.level[: self.level.shape[1]]
-        ensemble.demanded = ensemble.demanded + ensemble.demand * (ensemble.tick_s / 3600.0)
         self._at += 1

@@ -133,7 +133,7 @@ def service_accounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -
         if service.unserved_price == 0:
             continue
         rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
-        demanded = float(ensemble.demanded[rows, 0].sum()) if ensemble.demanded.shape[0] > 1 else 0.0
+        demanded = float(ensemble.demanded_until_now()[rows, 0].sum())
         unserved = float(ensemble.unserved[rows, 0].sum())
         stores = [row for row in rows if row < layout.real]
         if demanded <= 0 and stores:

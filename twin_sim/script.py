@@ -35,6 +35,7 @@ class Script:
     guarded: bool = True
     """Whether a machine goes back to local control while its store is outside its limits, as a new plan would do."""
     step: int = -1
+    _given_back: bool = False
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step; hand machines back whose store has left its limits."""
@@ -60,33 +61,39 @@ class Script:
         fresh = outside & ~released
         if fresh.any():
             released |= fresh
-            want, on = ensemble.want[:, self.columns], ensemble.on[:, self.columns]
-            np.copyto(want, on, where=fresh)
+            np.copyto(ensemble.want[:, self.columns], ensemble.on[:, self.columns], where=fresh)
+            ensemble.local_due()
 
     def _give(self, ensemble: Ensemble, step: int, outside: npt.NDArray[np.bool_] | None) -> None:
-        layout = ensemble.layout
-        released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
-        on, setpoint = ensemble.on[:, self.columns], ensemble.setpoint[:, self.columns]
-        ended = step >= len(self.orders)
-        changed: set[int] = set()
-        for row in range(len(layout.assets)):
-            order = LOCAL if ended else int(self.orders[step, row])
-            if order == KEEP:
-                continue
-            given = np.zeros(released.shape[1], dtype=bool) if order == LOCAL else np.ones(released.shape[1], dtype=bool)
-            if outside is not None and outside.size:
-                given &= ~outside[row]
-            target = layout.nominal[row] if order == LOCAL or np.isnan(self.setpoints[step, row]) else self.setpoints[step, row]
-            to_local = ~given & ~released[row]
-            want[row] = np.where(given, order == RUN, np.where(to_local, on[row], want[row]))
-            released[row] = ~given
-            aimed = np.where(given, target, layout.nominal[row])
-            if bool((aimed != setpoint[row]).any()):
-                setpoint[row] = aimed
-                changed.add(row)
-        for block in layout.blocks:
-            if not block.per_tick and any(block.rows.start <= row < block.rows.stop for row in changed):
-                ensemble.reask(block)
+        """The orders of a step; machines whose store is outside its limits are left to local control."""
+        layout, ended = ensemble.layout, step >= len(self.orders)
+        if ended and self._given_back:
+            return
+        self._given_back = ended
+        order = np.full(len(layout.assets), LOCAL, dtype=np.int8) if ended else self.orders[step]
+        asked = np.full(order.size, np.nan) if ended else self.setpoints[step]
+        rows = np.flatnonzero(order != KEEP)
+        released, want = ensemble.released[rows, self.columns], ensemble.want[rows, self.columns]
+        given = np.broadcast_to((order[rows] != LOCAL)[:, None], released.shape)
+        if outside is not None and outside.size:
+            given = given & ~outside[rows]
+        on = ensemble.on[rows, self.columns]
+        ensemble.want[rows, self.columns] = np.where(given, (order[rows] == RUN)[:, None], np.where(~given & ~released, on, want))
+        ensemble.released[rows, self.columns] = ~given
+        ensemble.local_due()
+        nominal = layout.nominal[rows, None]
+        target = np.where(given, np.where(np.isnan(asked[rows]), layout.nominal[rows], asked[rows])[:, None], nominal)
+        self._adjust(ensemble, rows, target)
+
+    def _adjust(self, ensemble: Ensemble, rows: npt.NDArray[np.int64], target: Floats) -> None:
+        before = ensemble.setpoint[rows, self.columns]
+        changed = rows[(target != before).any(axis=1)]
+        if not changed.size:
+            return
+        ensemble.setpoint[rows, self.columns] = target
+        for block in ensemble.layout.blocks:
+            if not block.per_tick and ((changed >= block.rows.start) & (changed < block.rows.stop)).any():
+                ensemble.ask(block)
 
 
 def of_plan(plan: Plan, layout: Layout, columns: slice, *, steps: int, step_s: float, first_only: bool = False) -> Script:

@@ -20,11 +20,10 @@ from twin_sim.layout import Layout, startup_setpoint
 from twin_sim.lived import Recorder
 from twin_sim.mismatch import differing
 from twin_sim.model import SiteModel
+from twin_sim.noise import spread
 from twin_sim.report import Order, PlantReport, report
 from twin_sim.state import TwinState
 
-NOISE_SHARE = 0.006
-"""Standard deviation of a reading's noise: of its value for powers and flows, of its store's span for levels (a third)."""
 TICK_S = 60.0
 
 
@@ -182,7 +181,7 @@ class Twin:
         for name, (what, row) in self._sources.items():
             values[name] = self._of_asset(what, row)
         if self._site.limits.power:
-            values[self._site.limits.power] = float(ensemble.bill_kw.sum() + ensemble.base_kw[0, 0])
+            values[self._site.limits.power] = float(ensemble.bill_kw.sum() + ensemble.base_kw[0])
         values |= self._sensors()
         return values | self._written
 
@@ -209,7 +208,8 @@ class Twin:
         ensemble = self._ensemble
         for block in self._layout.blocks:
             rows = block.rows
-            shown = block.kind.sensors(ensemble.setpoint[rows], ensemble.conditions(rows), ensemble.producing[rows].astype(float))
+            on = ensemble.producing[rows].astype(float)
+            shown = block.kind.sensors(ensemble.setpoint[rows], ensemble.conditions_of(block), on)
             for name, array in shown.items():
                 column = np.broadcast_to(array, (rows.stop - rows.start, 1))
                 for offset, asset in enumerate(self._layout.assets[rows]):
@@ -227,17 +227,8 @@ class Twin:
         if rng is not None:
             shift = rng.normal()
             if isinstance(value, float) and not tag.writable:
-                value = value + shift * self._spread(tag, value)
+                value = value + shift * float(np.asarray(spread(self._site, tag.name, value)))
         return Reading(tag=tag.name, time=time, value=value)
-
-    def _spread(self, tag: Tag, value: float) -> float:
-        """Standard deviation of a tag's noise."""
-        for store in self._site.stores:
-            if store.level == tag.name:
-                return NOISE_SHARE / 3.0 * (store.high - store.low)
-        if any(asset.tags.setpoint == tag.name for asset in self._site.assets) or tag.unit.endswith("/kWh"):
-            return 0.0
-        return NOISE_SHARE * abs(value) if tag.unit != "°C" else 0.1
 
     # afterwards
 

@@ -1,0 +1,133 @@
+"""The outside world as an ensemble sees it: rows of demands, temperatures, availabilities and wear at each driver step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from plant.physics import Conditions, Numbers
+from plant.table import Floats
+from twin_sim.drivers import Drivers
+from twin_sim.layout import Block, Layout
+from twin_sim.machine import on_schedule
+
+MILD_C = 15.0
+"""Outdoor temperature where no tag tells it."""
+
+
+class Outside:
+    """Drivers arranged by the rows of a layout.
+
+    Parameters
+    ----------
+    layout, drivers
+        The site as arrays and what drives it.
+    futures
+        Columns of the ensemble.
+    base
+        Tag of the power that is not simulated; None = none.
+    """
+
+    def __init__(self, layout: Layout, drivers: Drivers, futures: int, base: str | None) -> None:
+        self.layout, self.drivers, self.futures, self.base = layout, drivers, futures, base
+        self.step = -1
+        tags = drivers.tags
+        self._demands = [
+            (row, tags[tag], float(layout.demand_share[row]))
+            for row, tag in enumerate(layout.demand_tag)
+            if tag is not None and tag in tags
+        ]
+        self._ambients = [(row, tags[tag]) for row, tag in enumerate(layout.ambient) if tag is not None and tag in tags]
+        self._hidden = [
+            (row, drivers.losses[store.name]) for row, store in enumerate(layout.stores) if store.name in drivers.losses
+        ]
+        outdoor = layout.model.site.limits.outdoor
+        self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
+        self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
+        self.schedule_rows = np.array([row for row, _ in layout.schedules], dtype=np.int64)
+
+    def _availabilities(self, block: Block) -> list[tuple[Floats, float] | None]:
+        if "availability" not in block.kind.depends_on:
+            return []
+        found: list[tuple[Floats, float] | None] = []
+        for asset in self.layout.assets[block.rows]:
+            column = self.drivers.tags.get(asset.tags.power or "")
+            nominal = float(np.asarray(self.layout.model.kind(asset.name).running(1.0, Conditions()).power_kw))
+            found.append(None if column is None else (column, nominal))
+        return found
+
+    def varies(self, block: Block) -> bool:
+        """Whether what the kind depends on may have changed with a driver step."""
+        needs = block.kind.depends_on
+        if needs & {"level", "input_level", "running_s", "ambient"} or (needs & {"outdoor"} and self._outdoor is not None):
+            return True
+        if any(item is not None for item in self._available[block.rows.start]):
+            return True
+        return bool("health" in needs and any(name in self.drivers.health for name in self.layout.names[block.rows]))
+
+    def demand(self, step: int) -> Floats:
+        """Demand on every store row, service units per hour, shape (rows, futures)."""
+        found = np.zeros((self.layout.dummy + 1, self.futures))
+        for row, column, share in self._demands:
+            found[row] = column[step] * share
+        return found
+
+    def bias(self, step: int, demand: Floats, decay: Floats, per_rate: Floats) -> Floats:
+        """What every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures)."""
+        loss = demand + self.layout.loss_a
+        for row, column in self._hidden:
+            loss[row] += column[step]
+        loss *= -per_rate
+        for row, column in self._ambients:
+            loss[row] += column[step] * (1.0 - decay[row])
+        return loss
+
+    def base_kw(self, step: int) -> Floats:
+        """Power that is not simulated, shape (futures,) or (1,)."""
+        column = self.drivers.tags.get(self.base or "")
+        return np.zeros(1) if column is None else np.asarray(column[step])
+
+    def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
+        """Whether each schedule holds, shape (schedules, 1)."""
+        site = self.layout.model.site
+        return np.array([bool(on_schedule(site, control, [time])[0]) for _, control in self.layout.schedules], dtype=bool)[:, None]
+
+    def conditions(self, block: Block, step: int, level: Floats, running_s: Floats | None = None) -> Conditions:
+        """What the machines of a block find: only what their kind depends on is filled in."""
+        needs = block.kind.depends_on
+        return Conditions(
+            level=level[block.stores] if "level" in needs else 0.0,
+            input_level=level[block.input_stores] if "input_level" in needs else 0.0,
+            outdoor=MILD_C if self._outdoor is None else self._outdoor[step],
+            running_s=1e9 if running_s is None else running_s,
+            health=self._health(block, step) if "health" in needs else 1.0,
+            availability=self._availability(block, step),
+        )
+
+    def _health(self, block: Block, step: int) -> Numbers:
+        names = self.layout.names[block.rows]
+        if not any(name in self.drivers.health for name in names):
+            return 1.0
+        return _stacked([self.drivers.health[name][step] if name in self.drivers.health else None for name in names], self.futures)
+
+    def _availability(self, block: Block, step: int) -> Numbers:
+        found = self._available[block.rows.start]
+        if not any(item is not None for item in found):
+            return 1.0
+        return _stacked([None if item is None else np.maximum(item[0][step] / item[1], 0.0) for item in found], self.futures)
+
+    def drivers_of(self) -> Mapping[str, Floats]:
+        """The tags as they were given."""
+        return self.drivers.tags
+
+
+def _stacked(rows: list[Floats | None], futures: int) -> Floats:
+    width = max((row.size for row in rows if row is not None), default=1)
+    made = np.ones((len(rows), futures if width > 1 else 1))
+    for number, row in enumerate(rows):
+        if row is not None:
+            made[number] = row
+    return made
