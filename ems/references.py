@@ -26,7 +26,7 @@ def faults(site: Site, folder: Path) -> list[Fault]:
         found += check
     for asset in site.assets:
         found += asset_faults(asset, site, names)
-    found += [*_groups(site, names), *_tariff(site, names, folder), *_limits(site, names), *_control(site)]
+    found += [*_groups(site, names), *_tariff(site, names, folder), *_limits(site, names), *_control(site), *_learning(site)]
     return found
 
 
@@ -204,6 +204,8 @@ def _limits(site: Site, names: Names) -> Iterator[Fault]:
 
 def _control(site: Site) -> Iterator[Fault]:
     control = site.control
+    yield from _kind("control.strategy", "policy.strategies", control.strategy)
+    yield from _kind("connection.kind", "connectors.plants", site.connection.kind)
     if control.horizon_s < control.step_s:
         yield Fault(key="control.horizon_s", words=f"{control.horizon_s:g} is shorter than one step (step_s = {control.step_s:g})")
     if control.mode.rank > Mode.SHADOW.rank and site.connection.heartbeat is None and not site.site.simulated:
