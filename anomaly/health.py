@@ -14,8 +14,8 @@ from plant.table import Floats
 
 HALF_DISTANCE = 3.5
 """Distance, in thresholds, at which the score is one half: at the threshold itself it is still 0.92."""
-ZONES = ((0.9, Severity.A), (0.7, Severity.B), (0.4, Severity.C), (0.0, Severity.D))
-"""Lowest score of each zone."""
+ZONES = ((1.0, Severity.A), (2.0, Severity.B), (4.0, Severity.C), (math.inf, Severity.D))
+"""Largest distance of each zone, in thresholds of the advisory profile."""
 RECOVERY_ROWS = 60
 """The score forgets the worst it has seen only slowly, within so many rows: a machine does not heal by itself."""
 _TREND_BLOCKS = 6
@@ -33,12 +33,12 @@ def score_of(distance: Floats) -> Floats:
 
 def distance_of(score: float) -> float:
     """The distance at which health has a score: the inverse of `score_of`."""
-    return HALF_DISTANCE * float(np.sqrt(1.0 / score - 1.0))
+    return HALF_DISTANCE * math.sqrt(1.0 / score - 1.0)
 
 
-def zone(score: float) -> Severity:
-    """The severity zone of a score."""
-    return next(severity for least, severity in ZONES if score >= least)
+def zone(distance: float) -> Severity:
+    """The severity zone of a distance in thresholds."""
+    return next(severity for most, severity in ZONES if distance <= most)
 
 
 def settled(distance: Floats) -> Floats:
@@ -100,7 +100,7 @@ def rows_to_zone_d(distance: Floats) -> Floats:
     fit = blocks.mean(axis=1)[:, None] + slope[:, None] * at
     error = np.sqrt(((blocks - fit) ** 2).sum(axis=1) / (_TREND_BLOCKS - 2) / (at**2).sum())
     reach = float(stats.t.ppf(0.9, _TREND_BLOCKS - 2)) * error
-    left = distance_of(ZONES[2][0]) - distance
+    left = ZONES[2][0] - distance
     certain = (slope - reach > 1e-9) & (left > 0)
     safe = np.where(certain, slope, 1.0)
     rows = np.stack([left / (safe + reach), left / safe, left / np.where(certain, slope - reach, 1.0)], axis=1)

@@ -88,7 +88,7 @@ class Judgement:
             )  # fmt: skip
         score = float(health.score_of(self.settled[row : row + 1])[0])
         return Health(
-            asset=self.asset, time=time, score=score, severity=health.zone(score), alarm=bool(self.alarm[row]),
+            asset=self.asset, time=time, score=score, severity=health.zone(float(self.settled[row])), alarm=bool(self.alarm[row]),
             trip=bool(self.trip[row]), drivers=self.drivers(row), model_id=self.model_id, confidence=confidence,
             parts=tuple((name, float(value)) for name, value in zip(self.part_names, self.parts[row], strict=True)),
             hours_to_d=self.hours_to_d(row), words="" if confidence == 1.0 else self._missing(row),

@@ -12,9 +12,9 @@ import numpy as np
 
 from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.features import LEAST_ROWS, matrix, utc_of
+from anomaly.health import RECOVERY_ROWS
 from anomaly.learner import Learner
 from anomaly.machines import Machine, machine
-from anomaly.health import RECOVERY_ROWS
 from plant.errors import DataError
 from plant.health import Health
 from plant.ports import instant64
