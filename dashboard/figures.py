@@ -1,14 +1,18 @@
-"""From records to plotly figures. Pure: the same view and theme give the same figure."""
+"""From records to plotly figures. Pure: the same view and theme give the same figure.
+
+Each figure is written down as plotly's own document and checked once, when the `Figure` is made of it: piecewise updates
+of a figure check themselves again and again and cost ten times as much.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 from tsdownsample import MinMaxLTTBDownsampler
 
 from dashboard.theme import Theme
@@ -19,9 +23,7 @@ from plant.table import Floats, Table, Times
 
 POINTS_SHOWN = 2000
 """A trace longer than this is thinned, keeping its peaks."""
-
 FONT = 'Inter, "Noto Sans", "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
-
 CONFIG: Any = {
     "displaylogo": False,
     "responsive": True,
@@ -29,55 +31,90 @@ CONFIG: Any = {
     "toImageButtonOptions": {"format": "png", "scale": 2},
 }
 """For every graph: an explicit list of buttons, so that none that would send data elsewhere can appear."""
+CLEAR = "rgba(0,0,0,0)"
+PRICE_FROM = 0.82
+"""Where, from below, the price's part of the power chart begins."""
+
+Part = dict[str, Any]
+"""A piece of a plotly document."""
 
 
 def power(view: PowerView, theme: Theme, local: LocalTime, currency: str) -> go.Figure:
     """Price above, the site's power below: measured, expected with its band, and local control for comparison."""
-    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=[0.2, 0.8])
     shift = local.offset(view.now)
+    traces: list[Part] = []
     if view.price is not None:
-        figure.add_trace(_steps(view.price, shift, "Price", theme.muted, f"{currency}/kWh", width=1.4, digits=4), row=1, col=1)
+        price = steps(view.price, shift, "Price", theme.muted, f"{currency}/kWh", width=1.4)
+        traces.append({**price, "yaxis": "y2"})
     if view.nothing is not None:
-        figure.add_trace(
-            _line(view.nothing, "load", shift, "Doing nothing", theme.other, "kW", width=1.2, dash="dot", shape="hv"), row=2, col=1
-        )
-    figure.add_trace(_line(view.past, "load", shift, "Measured", theme.measured, "kW", width=2.0), row=2, col=1)
+        traces.append(line(view.nothing, "load", shift, "Doing nothing", theme.other, "kW", width=1.2, dash="dot", shape="hv"))
+    traces.append(line(view.past, "load", shift, "Measured", theme.measured, "kW", width=2.0))
     if view.expected is not None:
-        for trace in _band(view.expected, shift, "Expected", theme, "kW"):
-            figure.add_trace(trace, row=2, col=1)
-    for level, name in ((view.limit_kw, "import limit"), (view.peak_kw, "peak so far")):
-        if level is not None and level > 0:
-            _level(figure, level, f"{name} {figures(level)} kW", theme, row=2)
-    _now(figure, view.now, shift, theme, rows=2)
-    _dress(figure, theme, view.start + shift, view.end + shift)
-    figure.update_yaxes(title_text=f"{currency}/kWh", row=1, col=1, nticks=3)
-    figure.update_yaxes(title_text="kW", row=2, col=1, rangemode="tozero")
-    figure.update_layout(
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}}, uirevision="power"
-    )
-    return figure
+        traces += band(view.expected, shift, "Expected", theme, "kW")
+    limits = ((view.limit_kw, "import limit"), (view.peak_kw, "peak so far"))
+    shown = [(level, name) for level, name in limits if level is not None and level > 0]
+    layout = dressed(theme, view.start + shift, view.end + shift)
+    layout |= {
+        "yaxis": axis(theme, "kW") | {"domain": [0.0, PRICE_FROM - 0.06], "rangemode": "tozero"},
+        "yaxis2": axis(theme, f"{currency}/kWh") | {"domain": [PRICE_FROM, 1.0], "nticks": 3, "anchor": "x"},
+        "shapes": [*(level_line(level, theme) for level, _ in shown), now_line(view.now + shift, theme)],
+        "annotations": [level_words(level, f"{name} {figures(level)} kW", theme) for level, name in shown],
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
+        "margin": {"l": 56, "r": 14, "t": 8, "b": 40},
+        "uirevision": "power",
+    }
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def stores(views: Sequence[StoreView], start: datetime, now: datetime, end: datetime, theme: Theme, local: LocalTime) -> go.Figure:
+    """Level of each store in a strip of its own: measured, planned, operating limits as the edges of a band."""
+    shift, traces, shapes = local.offset(now), list[Part](), list[Part]()
+    layout = dressed(theme, start + shift, end + shift)
+    for number, view in enumerate(views, start=1):
+        name = "" if number == 1 else str(number)
+        low, high = _strip(number, len(views))
+        traces += [{**trace, "yaxis": f"y{name}"} for trace in store_traces(view, theme, shift)]
+        shapes += store_shapes(view, theme, f"y{name}")
+        layout[f"yaxis{name}"] = axis(theme) | {"domain": [low, high], "nticks": 4, "range": _around(view), "anchor": "x"}
+    layout["xaxis"] |= {"nticks": 6, "anchor": "y" if len(views) < 2 else f"y{len(views)}"}
+    layout |= {
+        "shapes": [*shapes, now_line(now + shift, theme)],
+        "margin": {"l": 44, "r": 10, "t": 4, "b": 38},
+        "showlegend": False,
+        "uirevision": "stores",
+    }
+    return go.Figure({"data": traces, "layout": layout})
 
 
 def store(view: StoreView, start: datetime, now: datetime, end: datetime, theme: Theme, local: LocalTime) -> go.Figure:
-    """Level of one store: measured, planned, and the operating limits as the edges of a band."""
-    figure, shift = go.Figure(), local.offset(now)
-    figure.add_shape(
-        type="rect", xref="x domain", x0=0, x1=1, y0=view.low, y1=view.high, fillcolor=theme.fill, line_width=0, layer="below"
+    """One store alone, with its legend."""
+    figure = stores((view,), start, now, end, theme, local)
+    return figure.update_layout(
+        showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}, margin={"t": 26}
     )
-    for level in (view.low, view.high):
-        figure.add_shape(
-            type="line", xref="x domain", x0=0, x1=1, y0=level, y1=level, line={"color": theme.limit, "width": 1, "dash": "dash"}
-        )
-    figure.add_trace(_line(view.past, "level", shift, "Measured", theme.measured, view.unit, width=1.8))
+
+
+def _strip(number: int, count: int) -> tuple[float, float]:
+    """Vertical domain of a strip; the first one is on top."""
+    height = 1.0 / count
+    return 1.0 - number * height + 0.09 * height, 1.0 - (number - 1) * height - 0.03 * height
+
+
+def store_traces(view: StoreView, theme: Theme, shift: timedelta) -> list[Part]:
+    """Measured and planned level."""
+    found = [line(view.past, "level", shift, "Measured", theme.measured, view.unit, width=1.8)]
     if view.planned is not None:
-        times = _naive([view.planned.time(i) + shift for i in range(len(view.planned.values))])
-        figure.add_trace(_scatter(times, view.planned.values, "Planned", theme.planned, view.unit, width=1.6, dash="dash"))
-    _now(figure, now, shift, theme, rows=1)
-    _dress(figure, theme, start + shift, end + shift)
-    figure.update_yaxes(nticks=4, range=_around(view))
-    figure.update_xaxes(nticks=5, tickformatstops=[], tickformat="%H:%M")
-    figure.update_layout(margin={"l": 42, "r": 8, "t": 4, "b": 22}, showlegend=False, uirevision=f"store-{view.name}")
-    return figure
+        times = naive([view.planned.time(i) + shift for i in range(len(view.planned.values))])
+        found.append(scatter(times, list(view.planned.values), "Planned", theme.planned, view.unit, width=1.6, dash="dash"))
+    return found
+
+
+def store_shapes(view: StoreView, theme: Theme, axis_name: str) -> list[Part]:
+    """The operating limits and the band between them."""
+    across = {"xref": "paper", "yref": axis_name, "x0": 0, "x1": 1}
+    edge = {"type": "line", "line": {"color": theme.limit, "width": 1, "dash": "dash"}}
+    filled = {"type": "rect", "fillcolor": theme.fill, "line": {"width": 0}, "layer": "below", "y0": view.low, "y1": view.high}
+    return [across | filled, *(across | edge | {"y0": level, "y1": level} for level in (view.low, view.high))]
 
 
 def _around(view: StoreView) -> list[float]:
@@ -88,25 +125,26 @@ def _around(view: StoreView) -> list[float]:
     return [min(values) - margin, max(values) + margin]
 
 
-def _scatter(times: Any, values: Any, name: str, colour: str, unit: str, **line: Any) -> go.Scatter:
-    digits = line.pop("digits", None)
-    shown = f"%{{y:,.{digits}f}}" if digits is not None else "%{y:,.4~g}"
-    return go.Scatter(
-        x=times,
-        y=values,
-        name=name,
-        mode="lines",
-        line={"color": colour, **line},
-        connectgaps=False,
-        hovertemplate=f"{shown} {unit}<extra>{name}</extra>",
-    )
+def scatter(times: list[str], values: list[Any], name: str, colour: str, unit: str, **look: Any) -> Part:
+    """A line through values; None is a gap."""
+    return {
+        "type": "scatter",
+        "x": times,
+        "y": values,
+        "name": name,
+        "mode": "lines",
+        "line": {"color": colour, **look},
+        "connectgaps": False,
+        "hovertemplate": f"%{{y:,.4~g}} {unit}<extra>{name}</extra>",
+    }
 
 
-def _line(table: Table, column: str, shift: timedelta, name: str, colour: str, unit: str, **line: Any) -> go.Scatter:
+def line(table: Table, column: str, shift: timedelta, name: str, colour: str, unit: str, **look: Any) -> Part:
+    """A line through a column of readings; NaN is a gap."""
     times, values = thinned(table.times, table.columns[column])
     local = times + np.timedelta64(round(shift.total_seconds() * 1e6), "us")
-    numbers = [None if math.isnan(value) else value for value in values.tolist()]
-    return _scatter(local.astype("datetime64[ms]").astype(str).tolist(), numbers, name, colour, unit, **line)
+    numbers = [None if math.isnan(value) else round(value, 4) for value in values.tolist()]
+    return scatter(local.astype("datetime64[s]").astype(str).tolist(), numbers, name, colour, unit, **look)
 
 
 def thinned(times: Times, values: Floats) -> tuple[Times, Floats]:
@@ -121,97 +159,108 @@ def thinned(times: Times, values: Floats) -> tuple[Times, Floats]:
     return times[rows], values[rows]
 
 
-def _steps(series: Series, shift: timedelta, name: str, colour: str, unit: str, **line: Any) -> go.Scatter:
-    times = [series.time(i) + shift for i in range(len(series.values) + 1)]
-    return _scatter(_naive(times), [*series.values, series.values[-1]], name, colour, unit, shape="hv", **line)
+def steps(series: Series, shift: timedelta, name: str, colour: str, unit: str, **look: Any) -> Part:
+    """A line of steps through a series: each value holds until the next."""
+    times = naive([series.time(i) + shift for i in range(len(series.values) + 1)])
+    return scatter(times, [*series.values, series.values[-1]], name, colour, unit, shape="hv", **look)
 
 
-def _band(band: Band, shift: timedelta, name: str, theme: Theme, unit: str) -> list[go.Scatter]:
-    count = len(band.p50.values)
-    times = _naive([band.p50.time(i) + shift for i in range(count + 1)])
-
-    def closed(series: Series) -> list[float]:
-        return [*series.values, series.values[-1]]
-
-    silent: dict[str, Any] = {"mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
+def band(values: Band, shift: timedelta, name: str, theme: Theme, unit: str) -> list[Part]:
+    """An expectation with its 80 % band."""
+    times = naive([values.p50.time(i) + shift for i in range(len(values.p50.values) + 1)])
+    silent = {"type": "scatter", "x": times, "mode": "lines", "line": {"width": 0, "shape": "hv"}, "hoverinfo": "skip"}
+    filled = {"name": "80 % band", "fill": "tonexty", "fillcolor": theme.planned_band}
     return [
-        go.Scatter(x=times, y=closed(band.p10), name="p10", showlegend=False, **silent),
-        go.Scatter(x=times, y=closed(band.p90), name="80 % band", fill="tonexty", fillcolor=theme.planned_band, **silent),
-        _scatter(times, closed(band.p50), name, theme.planned, unit, width=1.8, dash="dash", shape="hv"),
+        silent | {"y": [*values.p10.values, values.p10.values[-1]], "name": "p10", "showlegend": False},
+        silent | filled | {"y": [*values.p90.values, values.p90.values[-1]]},
+        steps(values.p50, shift, name, theme.planned, unit, width=1.8, dash="dash"),
     ]
 
 
-def _naive(times: list[datetime]) -> list[str]:
+def naive(times: list[datetime]) -> list[str]:
     """Local times as plotly takes them: without a zone, so that the browser does not shift them again."""
     return [f"{time:%Y-%m-%dT%H:%M:%S}" for time in times]
 
 
-def _level(figure: go.Figure, level: float, words: str, theme: Theme, row: int) -> None:
-    figure.add_hline(
-        y=level,
-        row=row,
-        col=1,
-        line={"color": theme.limit, "width": 1, "dash": "dash"},
-        annotation={"text": words, "font": {"size": 11, "color": theme.muted}},
-        annotation_position="top left",
-    )
+def level_line(level: float, theme: Theme) -> Part:
+    """A dashed line across the whole chart."""
+    dashed = {"color": theme.limit, "width": 1, "dash": "dash"}
+    return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": dashed}
 
 
-def _now(figure: go.Figure, now: datetime, shift: timedelta, theme: Theme, rows: int) -> None:
-    at = _naive([now + shift])[0]
-    for row in range(1, rows + 1):
-        axis = "" if row == 1 else str(row)
-        figure.add_shape(
-            type="line",
-            xref=f"x{axis}",
-            yref=f"y{axis} domain",
-            x0=at,
-            x1=at,
-            y0=0,
-            y1=1,
-            line={"color": theme.ink, "width": 1},
-        )
+def level_words(level: float, words: str, theme: Theme) -> Part:
+    """The words on such a line."""
+    font = {"size": 11, "color": theme.muted}
+    return {
+        "text": words,
+        "xref": "paper",
+        "x": 1,
+        "xanchor": "right",
+        "y": level,
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": font,
+    }
 
 
-def _dress(figure: go.Figure, theme: Theme, start: datetime, end: datetime) -> None:
-    figure.update_layout(
-        template=None,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT, "size": 12, "color": theme.muted},
-        margin={"l": 56, "r": 14, "t": 28, "b": 26},
-        hovermode="x unified",
-        hoverlabel={"bgcolor": theme.panel, "bordercolor": theme.grid, "font": {"color": theme.ink}},
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": theme.other, "activecolor": theme.ink, "orientation": "h"},
-        dragmode="zoom",
-    )
-    figure.update_xaxes(
-        type="date",
-        range=_naive([start, end]),
-        showgrid=True,
-        gridcolor=theme.grid,
-        linecolor=theme.grid,
-        zeroline=False,
-        tickformatstops=[
-            {"dtickrange": [None, 86400000 - 1], "value": "%H:%M\n%a %d %b"},
+def now_line(now: datetime, theme: Theme) -> Part:
+    """Where the past ends."""
+    at = naive([now])[0]
+    return {"type": "line", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": {"color": theme.ink, "width": 1}}
+
+
+def axis(theme: Theme, title: str = "") -> Part:
+    """A value axis."""
+    return {
+        "title": {"text": title, "standoff": 6},
+        "gridcolor": theme.grid,
+        "linecolor": theme.grid,
+        "zerolinecolor": theme.grid,
+        "ticks": "",
+    }
+
+
+def dressed(theme: Theme, start: datetime, end: datetime) -> Part:
+    """What all charts over time share; `start` and `end` are local already."""
+    time_axis = {
+        "type": "date",
+        "range": naive([start, end]),
+        "showgrid": True,
+        "gridcolor": theme.grid,
+        "linecolor": theme.grid,
+        "zeroline": False,
+        "tickformatstops": [
+            {"dtickrange": [None, 86399999], "value": "%H:%M\n%a %d %b"},
             {"dtickrange": [86400000, None], "value": "%a %d %b"},
         ],
-    )
-    figure.update_yaxes(gridcolor=theme.grid, linecolor=theme.grid, zerolinecolor=theme.grid, title_standoff=6, ticks="")
+    }
+    return {
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"family": FONT, "size": 12, "color": theme.muted},
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": theme.panel, "bordercolor": theme.grid, "font": {"color": theme.ink}},
+        "modebar": {"bgcolor": CLEAR, "color": theme.other, "activecolor": theme.ink, "orientation": "h"},
+        "dragmode": "zoom",
+        "template": {},
+        "xaxis": time_axis,
+    }
 
 
 def nothing_to_show(words: str, theme: Theme) -> go.Figure:
     """An empty figure that says why."""
-    figure = go.Figure()
-    figure.update_layout(
-        template=None,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={"visible": False},
-        yaxis={"visible": False},
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+    font = {"family": FONT, "size": 13, "color": theme.muted}
+    said = {"text": words, "showarrow": False, "font": font, "x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper"}
+    return go.Figure(
+        {
+            "layout": {
+                "template": {},
+                "paper_bgcolor": CLEAR,
+                "plot_bgcolor": CLEAR,
+                "xaxis": {"visible": False},
+                "yaxis": {"visible": False},
+                "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+                "annotations": [said],
+            }
+        }
     )
-    figure.add_annotation(
-        text=words, showarrow=False, font={"size": 13, "color": theme.muted}, x=0.5, y=0.5, xref="paper", yref="paper"
-    )
-    return figure

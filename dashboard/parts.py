@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
 from dash import dcc, html
 from dash.development.base_component import Component
 
-from dashboard.figures import CONFIG
+from dashboard.figures import CONFIG, nothing_to_show
+from dashboard.theme import theme
 from dashboard.views import Order
 from dashboard.words import NONE, percent
 from plant.assets import Mode
@@ -45,16 +45,10 @@ def panel(title: str, body: Any, aside: Any = None, name: str = "", body_look: s
     )
 
 
-def graph(name: str, figure: go.Figure | None = None, look: str = "fill") -> dcc.Graph:
-    """A chart that sends nothing anywhere."""
-    return dcc.Graph(
-        id=name,
-        config=CONFIG,
-        className=look,
-        style={"height": "100%"},
-        responsive=True,
-        figure=figure if figure is not None else {},
-    )
+def graph(name: str, look: str = "fill") -> dcc.Graph:
+    """A chart that sends nothing anywhere; blank until its first figure arrives."""
+    blank = nothing_to_show("", theme(None))
+    return dcc.Graph(id=name, config=CONFIG, className=look, style={"height": "100%"}, responsive=True, figure=blank)
 
 
 def table(heads: Sequence[tuple[str, str]], rows: Sequence[Component]) -> Component:

@@ -12,7 +12,7 @@ from dashboard.page import Address, Page
 from dashboard.parts import action_words, end_mark, graph, mode_mark, panel, running, table, tile, zone
 from dashboard.queries import Queries
 from dashboard.theme import theme
-from dashboard.views import AssetRow, KeyFigures, Order, Overview, Step
+from dashboard.views import AssetRow, KeyFigures, Order, Overview, Step, StoreView
 from dashboard.words import NONE, LocalTime, money, number, percent, quantity, words_of
 from dashboard.words import figures as to_three
 from plant.errors import EmsError
@@ -24,7 +24,8 @@ NEAR_LIMIT = 0.95
 def layout(queries: Queries, _address: Address) -> Component:
     """The page's frame; figures arrive with the first pulse."""
     zone_name = queries.site.site.timezone
-    stores = [_store_frame(store.name) for store in queries.site.stores]
+    stores = html.Div([html.Div(id="stores-words", className="words"), graph("stores-figure")], className="strips")
+    shown: Component = stores if queries.site.stores else html.P("The site has no stores.", className="none")
     return html.Div(
         children=[
             html.Div(id="tiles", className="tiles"),
@@ -34,77 +35,49 @@ def layout(queries: Queries, _address: Address) -> Component:
                     panel("Power and price", graph("power"), f"24 h past and horizon, {zone_name}", "power", "flush"),
                     panel("Commands", None, dcc.Link("All commands", href="/commands"), "orders", body_id="orders"),
                     panel("Assets", None, "power, state and health as measured", "assets", body_id="assets"),
-                    panel("Stores", stores or html.P("The site has no stores.", className="none"), "level, plan, limits", "stores"),
+                    panel("Stores", shown, "level, plan, limits", "stores", "flush"),
                 ],
             ),
         ]
     )
 
 
-def _store_frame(name: str) -> Component:
-    return html.Div(
-        className="store",
-        id=f"store-{name}-frame",
-        children=[html.Div(id=f"store-{name}"), graph(f"store-{name}-figure", look="")],
-    )
-
-
 def register(app: Dash, queries: Queries) -> None:
     """Refill the page whenever the journal moved or the theme changed."""
-    stores = [store.name for store in queries.site.stores]
+    outputs = [Output("tiles", "children"), Output("power", "figure"), Output("orders", "children"), Output("assets", "children")]
+    if queries.site.stores:
+        outputs += [Output("stores-words", "children"), Output("stores-figure", "figure")]
 
-    @app.callback(
-        Output("tiles", "children"),
-        Output("power", "figure"),
-        Output("orders", "children"),
-        Output("assets", "children"),
-        *(Output(f"store-{name}", "children") for name in stores),
-        *(Output(f"store-{name}-frame", "className") for name in stores),
-        *(Output(f"store-{name}-figure", "figure") for name in stores),
-        Input("pulse", "data"),
-        Input("theme", "data"),
-    )
+    @app.callback(*outputs, Input("pulse", "data"), Input("theme", "data"))
     def fill(_pulse: dict[str, Any] | None, theme_name: str | None) -> tuple[Any, ...]:
         try:
-            return content(queries, theme_name)
+            return content(queries, theme_name)[: len(outputs)]
         except EmsError:
             # The pulse carries the fault to the banner in words; what stood here stays, greyed by it.
-            return (no_update,) * (4 + 3 * len(stores))
+            return (no_update,) * len(outputs)
 
 
 def content(queries: Queries, theme_name: str | None) -> tuple[Any, ...]:
     """Everything on the page, in the order of the callback's outputs."""
     view, colours = queries.overview(), theme(theme_name)
-    if view.power is None or view.now is None:
-        empty = figures.nothing_to_show("No cycle has been recorded yet", colours)
-        drawn: list[Any] = [empty for _ in queries.site.stores]
-        power: Any = empty
-    else:
+    power = stores = figures.nothing_to_show("No cycle has been recorded yet", colours)
+    if view.power is not None and view.now is not None:
         power = figures.power(view.power, colours, queries.local, queries.currency)
-        drawn = [figures.store(store, view.power.start, view.now, view.power.end, colours, queries.local) for store in view.stores]
-    words = [_store_words(store.name, store.level, store.unit, store.low, store.high) for store in view.stores]
-    looks = [_store_look(store.level, store.low, store.high) for store in view.stores]
-    return (
-        tiles(view.figures, queries),
-        power,
-        order_list(view, queries),
-        asset_table(view, queries),
-        *(words or [[] for _ in queries.site.stores]),
-        *(looks or ["store" for _ in queries.site.stores]),
-        *drawn,
+        stores = figures.stores(view.stores, view.power.start, view.now, view.power.end, colours, queries.local)
+    words = [_store_words(store) for store in view.stores]
+    return tiles(view.figures, queries), power, order_list(view, queries), asset_table(view, queries), words, stores
+
+
+def _store_words(store: StoreView) -> Component:
+    inside = store.level is not None and store.low <= store.level <= store.high
+    return html.Div(
+        className="store" if inside else "store attention",
+        children=[
+            html.Div(store.name.replace("_", " "), className="name"),
+            html.Div(quantity(store.level, store.unit), className="level"),
+            html.Div(f"{to_three(store.low)} … {quantity(store.high, store.unit)}", className="range", title="Operating limits"),
+        ],
     )
-
-
-def _store_words(name: str, level: float | None, unit: str, low: float, high: float) -> list[Component]:
-    return [
-        html.Div(name.replace("_", " "), className="name"),
-        html.Div(quantity(level, unit), className="level"),
-        html.Div(f"{to_three(low)} … {quantity(high, unit)}", className="range", title="Operating limits"),
-    ]
-
-
-def _store_look(level: float | None, low: float, high: float) -> str:
-    return "store attention" if level is None or not low <= level <= high else "store"
 
 
 def tiles(key: KeyFigures, queries: Queries) -> list[Component]:

@@ -30,8 +30,8 @@ from plant.orders import (
     Violation,
 )
 from plant.series import Forecast, Series
-from plant.situation import AssetState, Limit, Permit, Situation, StoreState
 from plant.site import Connection, Control, Identity, LockStep, Site, SiteLimits, Storage
+from plant.situation import AssetState, Limit, Permit, Situation, StoreState
 from plant.tags import Quality, Reading, Snapshot, Tag
 from plant.tariff import Band, Prices, Tariff, TimeOfUsePrice
 
@@ -247,7 +247,9 @@ class Scribe:
             if machine.kind in {"compressor", "pump"}:
                 hot = 48.0 + (1 - machine.score) * 40 + 2.5 * float(np.sin(_hour(time))) + 0.6 * float(self._rng.standard_normal())
                 readings.append(_reading(f"{machine.name}.bearing", time, hot))
-        readings += [_reading(f"{name}.level", time, level(name, time) + 0.03 * float(self._rng.standard_normal())) for name in STORES]
+        readings += [
+            _reading(f"{name}.level", time, level(name, time) + 0.03 * float(self._rng.standard_normal())) for name in STORES
+        ]
         readings.append(_reading("base.power", time, base_kw(time) * (1 + 0.03 * float(self._rng.standard_normal()))))
         return Snapshot(time=time, readings=tuple(readings))
 
@@ -398,7 +400,8 @@ class Scribe:
             commands=commands,
             courses=courses,
             stores=tuple(
-                StoreCourse(store=name, level=series([level(name, time) for time in [*times, times[-1] + STEP]], "1")) for name in STORES
+                StoreCourse(store=name, level=series([level(name, time) for time in [*times, times[-1] + STEP]], "1"))
+                for name in STORES
             ),
             objective=812.4,
             bound=809.9,
@@ -459,7 +462,15 @@ class Scribe:
             ok=True,
             violations=(),
             tolerated=(
-                Violation(rule="store_low", asset="office_zone", time=plan.made_at, found=19.3, limit=19.5, share=0.02, words="2 % of futures"),
+                Violation(
+                    rule="store_low",
+                    asset="office_zone",
+                    time=plan.made_at,
+                    found=19.3,
+                    limit=19.5,
+                    share=0.02,
+                    words="2 % of futures",
+                ),
             ),
             expected=(
                 Spread(key="cost", p5=781.0, p50=812.0, p95=866.0, mean=815.2),
@@ -480,10 +491,22 @@ class Scribe:
 
     def _refusal(self, plan: Plan) -> Verdict:
         broken = Violation(
-            rule="store_low", asset="air_receiver", time=plan.made_at + STEP * 9, found=6.2, limit=6.5, share=0.34, words="in 34 % of futures"
+            rule="store_low",
+            asset="air_receiver",
+            time=plan.made_at + STEP * 9,
+            found=6.2,
+            limit=6.5,
+            share=0.34,
+            words="in 34 % of futures",
         )
         return Verdict(
-            plan_id=plan.id, ok=False, violations=(broken,), futures=50, seed=self.seed, credibility=0.91, words="air would run short"
+            plan_id=plan.id,
+            ok=False,
+            violations=(broken,),
+            futures=50,
+            seed=self.seed,
+            credibility=0.91,
+            words="air would run short",
         )
 
     def _figures(self, cycle: str, now: datetime) -> None:
