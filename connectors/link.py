@@ -21,6 +21,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 
 from connectors.backoff import Backoff
+from connectors.loop import quieten
 from connectors.security import secure
 from plant.errors import ConfigError, NotConnectedError
 from plant.site import Security
@@ -68,6 +69,7 @@ class Link:
         ConfigError
             If the site file and the server do not fit.
         """
+        quieten()
         try:
             self._take(await self._build())
         except _FAULTS as error:
@@ -148,10 +150,13 @@ class Link:
         await secure(client, self._security, self._folder)
         try:
             await asyncio.wait_for(client.connect(), 3.0 * self._timeout_s)
-            client.connection_lost_callback = lambda error: self._on_lost(client, error)
-            await self._prepare(client)
         except BaseException:
             _cut(client)
+            raise
+        client.connection_lost_callback = lambda error: self._on_lost(client, error)
+        try:
+            await self._prepare(client)
+        except BaseException:
             await self._part(client)
             raise
         return client

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, Self, TypeVar
 
 Answer = TypeVar("Answer")
+
+
+def quieten() -> None:
+    """Let asyncua speak of errors only unless somebody asked for more: the wires say in one line what it warns of in ten."""
+    library = logging.getLogger("asyncua")
+    if library.level == logging.NOTSET:
+        library.setLevel(logging.ERROR)
 
 
 class LoopThread:

@@ -51,7 +51,7 @@ class Desk:
     lock_step
         True: time moves when a client advances it. False: the desk paces the plant by the wall's clock.
     refresh_s
-        Without lock-step: seconds between readings.
+        Without lock-step: seconds between readings; never slower than the heartbeat.
     """
 
     def __init__(self, plant: Plant, site: Site, *, lock_step: bool, refresh_s: float = 1.0) -> None:
@@ -60,7 +60,8 @@ class Desk:
         self.received = Received()
         self.ended = False
         self._plant = plant
-        self.refresh_s = refresh_s
+        heartbeat = site.connection.heartbeat
+        self.refresh_s = refresh_s if heartbeat is None else min(refresh_s, heartbeat.every_s)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plant")
         self._held = Held(site)
         self._commands = {asset.tags.command for asset in site.assets if asset.tags.command is not None}
@@ -102,6 +103,11 @@ class Desk:
         """Be told that there is a new snapshot, in the worker's thread."""
         self._listeners.append(listener)
 
+    def unlisten(self, listener: Listener) -> None:
+        """No longer be told."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the plant has ended; False if it has not by then. A fault inside the plant is raised here."""
         ended = self._finished.wait(timeout_s)
@@ -141,7 +147,7 @@ class Desk:
     def _refresh(self) -> None:
         self._stale = False
         self._snapshot = self._plant.read()
-        for listener in self._listeners:
+        for listener in tuple(self._listeners):
             listener()
 
     def _write(self, tag: str, value: Value) -> None:

@@ -18,7 +18,7 @@ from asyncua.ua.status_codes import StatusCodes
 
 from connectors import addresses, variants
 from connectors.judge import carried, in_units
-from connectors.loop import LoopThread
+from connectors.loop import LoopThread, quieten
 from connectors.serve.access import Door, guard
 from connectors.serve.desk import Desk
 from connectors.serve.gate import Accept, Gate, Slot
@@ -105,6 +105,7 @@ class OpcuaServer:
         return f"opc.tcp://{url.hostname}:{self._port}{url.path}"
 
     async def _open(self) -> None:
+        quieten()
         server = Server()
         self._server = server
         await server.init()
@@ -129,6 +130,7 @@ class OpcuaServer:
         self._thread.start(self._show())
 
     async def _close(self) -> None:
+        self._desk.unlisten(self._news)
         if self._step is not None:
             await asyncio.wait({self._step}, timeout=5.0)
         if self._server is not None:

@@ -100,6 +100,7 @@ class WebsocketServer:
         self._desk.listen(self._news)
 
     async def _close(self) -> None:
+        self._desk.unlisten(self._news)
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
