@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from ems.config import LoadedSite, historian_url
 from ems.forecasts import targets
 from ems.historian import Historian
 from ems.site import calibration_of
 from plant.errors import ConfigError, DataError
+from plant.identity import canonical
 from plant.ports import instant64
 from plant.site import Site
 from plant.table import Floats, Table
@@ -65,6 +67,25 @@ def _split(found: Drivers) -> Drivers:
 
     tags = {name: column for name, column in found.tags.items() if not name.startswith((LOSS, HEALTH))}
     return replace(found, tags=tags, losses=named(LOSS), health=named(HEALTH))
+
+
+def write_state(file: Path, state: TwinState) -> None:
+    """Write where a served plant begins."""
+    file.write_text(canonical(state), encoding="utf-8")
+
+
+def read_state(file: Path) -> TwinState:
+    """Read where a served plant begins.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is not a state.
+    """
+    try:
+        return TypeAdapter(TwinState).validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{file}: not the state of a plant ({error})") from error
 
 
 def recorded_drivers(loaded: LoadedSite, start: datetime, days: float) -> Drivers:

@@ -16,6 +16,7 @@ from plant.series import Series
 from plant.tags import Quality, Reading, Snapshot, Tag, Value, ValueType
 from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
+from twin_sim.history import state_of
 from twin_sim.layout import Layout, startup_setpoint
 from twin_sim.lived import Recorder
 from twin_sim.mismatch import differing
@@ -236,6 +237,10 @@ class Twin:
     def orders(self) -> tuple[Order, ...]:
         """Every write it took, in order."""
         return tuple(self._orders)
+
+    def state(self) -> TwinState:
+        """Where machines and stores stand: another twin may begin there."""
+        return state_of(self._ensemble)
 
     def report(self, energy: Series | None = None, export: Series | None = None) -> PlantReport:
         """What it received, and its own account of energy, cost, peak, service, starts and broken rules.
