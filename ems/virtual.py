@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import numpy as np
 
+from ems.historian import Historian
 from plant.assets import Flow, Store
 from plant.errors import ConfigError
 from plant.ports import instant64
@@ -145,8 +147,25 @@ class VirtualTags:
         if tag.kind == "balance" and self._stores[tag.store or ""].size_per_level is None:
             return f"size_per_level of {tag.store} is not known yet: calibrate, or write it in the site file"
         if tag.kind == "balance":
-            return "no earlier reading near enough in time, or outside low..high"
+            return "no earlier reading near enough in time, metered flows that switched since, or outside low..high"
         return "outside low..high"
+
+
+def derive(
+    historian: Historian, virtual: VirtualTags, site: Site, since: datetime | None = None, until: datetime | None = None
+) -> int:
+    """Calculate the virtual tags of stored readings anew, for example after a calibration; returns the number of values.
+
+    Raises
+    ------
+    HistorianError
+        If the database refuses; nothing is changed then.
+    """
+    table = historian.table([tag.name for tag in site.tags], since, until)
+    whole = virtual.extend_table(table)
+    return historian.write_table(
+        whole.only(*(tag.name for tag in site.virtual_tags)), {tag.name: tag.unit for tag in site.virtual_tags}
+    )
 
 
 def _inputs(tag: VirtualTag, stores: Mapping[str, Store], flows: tuple[Flow, ...]) -> tuple[str, ...]:
