@@ -104,6 +104,11 @@ class OpcuaServer:
         url = urlparse(self._asked)
         return f"opc.tcp://{url.hostname}:{self._port}{url.path}"
 
+    @property
+    def guests(self) -> int:
+        """How many clients are connected."""
+        return 0 if self._server is None or self._server.bserver is None else len(self._server.bserver.clients)
+
     async def _open(self) -> None:
         quieten()
         server = Server()

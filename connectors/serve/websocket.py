@@ -85,6 +85,11 @@ class WebsocketServer:
         """Where clients find it, with the port that was taken."""
         return f"ws://{self._url.hostname}:{self._port}{self._url.path}"
 
+    @property
+    def guests(self) -> int:
+        """How many clients are connected."""
+        return len(self._guests)
+
     async def _open(self) -> None:
         self._server = await serve(
             self._host,
