@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from forecasting.days import Days
-from forecasting.features import Design
+from forecasting.features import DISTANCES, Design
+from forecasting.features import LEVELS as LEVEL_FEATURES
 from forecasting.windows import Rows
 from plant.table import Floats
 
@@ -47,14 +48,22 @@ class Cells:
 
     def only(self, chosen: npt.NDArray[np.bool_] | Rows) -> Cells:
         """The chosen cells."""
-        return Cells(
-            x=self.x[chosen],
-            y=self.y[chosen],
-            base=self.base[chosen],
-            spread=self.spread[chosen],
-            row=self.row[chosen],
-            names=self.names,
+        return replace(
+            self, x=self.x[chosen], y=self.y[chosen], base=self.base[chosen], spread=self.spread[chosen], row=self.row[chosen]
         )
+
+    def relative(self) -> Cells:
+        """The same cells with levels as (level − base) / spread and differences as difference / spread."""
+        x = self.x.copy()
+        base, spread = self.base.astype(np.float32)[:, None], self.spread.astype(np.float32)[:, None]
+        levels, distances = ([self.names.index(name) for name in names] for names in (LEVEL_FEATURES, DISTANCES))
+        x[:, levels] = (x[:, levels] - base) / spread
+        x[:, distances] = x[:, distances] / spread
+        return replace(self, x=x, y=(self.y - self.base) / self.spread)
+
+    def absolute(self, quantiles: Floats) -> Floats:
+        """Quantiles of relative cells in the target's unit, shape (n, 3)."""
+        return self.base[:, None] + self.spread[:, None] * quantiles
 
     def column(self, name: str) -> Floats:
         """One feature."""
@@ -69,8 +78,8 @@ class Learned(ABC):
         """p10, p50 and p90 of each cell, never crossing; shape (n, 3)."""
 
 
-def cells_of(days: Days, at: Rows, lead: int, made: Design) -> Cells:
-    """The cells of a design, row by row; `y` is NaN where the target lies behind the last row."""
+def cells_of(days: Days, at: Rows, lead: int, made: Design, base: int) -> Cells:
+    """The cells of a design, row by row, measured against one of its bases; `y` is NaN behind the last row."""
     target = at + lead
     y = np.full((at.size, days.slots), np.nan)
     inside = target < days.values.shape[0]
@@ -78,7 +87,7 @@ def cells_of(days: Days, at: Rows, lead: int, made: Design) -> Cells:
     return Cells(
         x=made.x.reshape(y.size, -1).astype(np.float32),
         y=y.ravel(),
-        base=made.base.ravel(),
+        base=made.bases[..., base].ravel(),
         spread=made.spread.ravel(),
         row=np.repeat(target, days.slots),
         names=made.names,

@@ -19,6 +19,13 @@ NAMES = (
     "rest_yesterday", "holiday_today", "holiday_around", "rest_run", "rest_ahead", "deviation_hour", "deviation_4h",
     "deviation_day", "spread_28d", "class_last",
 )  # fmt: skip
+LEVELS = (
+    "yesterday", "yesterday_smooth", "week_ago", "week_ago_smooth", "class_mean_4", "class_mean_8", "group_median_12",
+    "group_mean_12", "mean_7d", "mean_28d", "analogues", "last_hour", "last_4h", "last_day", "last_week", "class_last",
+)  # fmt: skip
+"""Features in the target's unit."""
+DISTANCES = ("deviation_hour", "deviation_4h", "deviation_day", "spread_28d")
+"""Features that are differences in the target's unit."""
 ANALOGUE_DAYS = 182
 """How far back the days are sought that were like yesterday."""
 NEAREST = 8
@@ -37,8 +44,9 @@ class Design:
     ----------
     x
         Shape (n, slots, features); NaN = not known.
-    base
-        Smoothed mean of the same class of days, never NaN; shape (n, slots).
+    bases
+        What a cell can be measured against, never NaN: smoothed mean of the last days of its class, the same as it is,
+        smoothed mean of the last week; shape (n, slots, 3).
     spread
         Spread of the 28 days before, never 0; shape (n, slots), the same along a row.
     names
@@ -46,7 +54,7 @@ class Design:
     """
 
     x: Floats
-    base: Floats
+    bases: Floats
     spread: Floats
     names: tuple[str, ...]
 
@@ -96,8 +104,22 @@ def design(days: Days, at: Rows, lead: int = 0, known: Sequence[tuple[str, Float
         cell = windows.rows_at(column, at + lead)
         columns += [cell, cell - windows.mean(windows.last(column, at, 7))]
         names += [name, f"{name}_deviation"]
-    base, spread = _measure(values, at, class_8)
-    return Design(x=np.stack(columns, axis=-1), base=base, spread=spread, names=tuple(names))
+    measured, spread = measures(days, at, lead)
+    return Design(x=np.stack(columns, axis=-1), bases=measured, spread=spread, names=tuple(names))
+
+
+def measures(days: Days, at: Rows, lead: int = 0) -> tuple[Floats, Floats]:
+    """The bases and the spread of a `Design`."""
+    see, soft = _Sight(days, at, lead), windows.smooth(days.values)
+    month = windows.tail(days.values, at, 28 * days.slots)
+    plain = _plain_base(days.values, at, month)
+    candidates = (
+        windows.mean(see.of_class(soft, days.kinds, 8)),
+        windows.mean(see.of_class(days.values, days.kinds, 8)),
+        windows.mean(windows.last(soft, at, 7)),
+    )
+    bases = np.stack([np.where(np.isfinite(base), base, plain) for base in candidates], axis=-1)
+    return bases, _spread(month, bases[..., 0])
 
 
 class _Sight:
@@ -175,12 +197,15 @@ def analogues(days: Days, at: Rows, lead: int = 0) -> Floats:
     return found
 
 
-def _measure(values: Floats, at: Rows, class_8: Floats) -> tuple[Floats, Floats]:
-    """Base: the class mean, else the 28-day slot mean, else the 28-day level, else 0. Spread: of all cells of 28 days."""
-    month = windows.tail(values, at, 28 * values.shape[1])
-    level = np.nan_to_num(windows.mean(month))
+def _plain_base(values: Floats, at: Rows, month: Floats) -> Floats:
+    """The 28-day slot mean, else the 28-day level, else 0; shape (n, slots)."""
     slot_mean = windows.mean(windows.last(values, at, 28))
-    base = np.where(np.isfinite(class_8), class_8, np.where(np.isfinite(slot_mean), slot_mean, level[:, None]))
+    return np.where(np.isfinite(slot_mean), slot_mean, np.nan_to_num(windows.mean(month))[:, None])
+
+
+def _spread(month: Floats, base: Floats) -> Floats:
+    """Standard deviation of all cells of 28 days, at least a thousandth of the level; shape as `base`."""
+    level = windows.mean(month)
     spread = np.nan_to_num(np.sqrt(windows.mean((month - level[:, None]) ** 2)))
     least = np.maximum(np.abs(base).mean(axis=1) * 1e-3, 1e-9)
-    return base, np.broadcast_to(np.maximum(spread, least)[:, None], base.shape)
+    return np.broadcast_to(np.maximum(spread, least)[:, None], base.shape)

@@ -17,7 +17,7 @@ import numpy as np
 from forecasting.calendar import Calendar
 from forecasting.cells import Cells, Learned, cells_of
 from forecasting.days import DAY_S, Days, fold, place
-from forecasting.features import MEMORY_DAYS, design
+from forecasting.features import MEMORY_DAYS, design, measures
 from forecasting.intervals import Correction, corrected
 from forecasting.windows import Rows
 from plant.errors import DataError
@@ -89,6 +89,7 @@ class Forecaster(ABC):
         self.correction = Correction()
         self.target, self.model_id, self.step_s = "", "", 0.0
         self.words: tuple[str, ...] = ()
+        self.base = 0
         self.learned: list[Learned] = []
         self.past: list[Past] = []
 
@@ -113,6 +114,7 @@ class Forecaster(ABC):
         _check_amount(days, target)
         self.target = target
         rng = np.random.default_rng(self.seed)
+        self.base = nearest_base(days)
         self.words = _words_on(days, self.known, history)
         self.learned, self.past = [], []
         for lead in range(self.leads):
@@ -190,7 +192,7 @@ class Forecaster(ABC):
     def cells(self, history: Table, days: Days, at: Rows, lead: int) -> Cells:
         """Cells of the rows `at + lead` as known at the beginning of `at`."""
         known = tuple((name, self._known_days(history, name, days, lead)) for name in self.known if name in history.columns)
-        return cells_of(days, at, lead, design(days, at, lead, known, ahead=self.any_time))
+        return cells_of(days, at, lead, design(days, at, lead, known, ahead=self.any_time), self.base)
 
     def _known_days(self, history: Table, name: str, days: Days, lead: int) -> Floats:
         until = days.dates[-1] + np.timedelta64(lead + 1, "D")
@@ -285,6 +287,15 @@ def together(parts: Sequence[Cells]) -> Cells:
         row=np.concatenate([part.row for part in parts]),
         names=parts[0].names,
     )
+
+
+def nearest_base(days: Days) -> int:
+    """Which of a design's bases the series keeps closest to."""
+    at = np.arange(min(WARM_UP_DAYS, days.values.shape[0] // 3), days.values.shape[0])
+    at = at[:: max(1, at.size * days.slots // MOST_CELLS)]
+    missed = np.abs(measures(days, at)[0] - days.values[at][..., None])
+    means = [float(np.nanmean(missed[..., number])) if np.isfinite(missed[..., number]).any() else 0.0 for number in range(3)]
+    return int(np.argmin(means))
 
 
 def _check_amount(days: Days, target: str) -> None:
