@@ -16,7 +16,7 @@ from scipy.optimize import least_squares
 from plant.table import Floats
 from twin_sim.calibrate_cells import Cell
 
-BISECTIONS = 40
+BISECTIONS = 32
 SCATTER = 0.01
 """Relative scatter of a cell's flow that many rows cannot average away (demand along the main, levels)."""
 ONE_ROW_SCATTER = 0.03
@@ -134,7 +134,7 @@ def fit(found: Sequence[Cell], lift: tuple[bool, ...], metres: bool) -> tuple[Ma
         own_off = np.where(metered, (each - own) / np.where(metered, own, 1.0) / OWN_SCATTER, 0.0)
         return np.concatenate([(total - measured) / measured / sigma, own_off.ravel(), (vector - prior) / spread])
 
-    solved = least_squares(residuals, prior, x_scale=spread, max_nfev=200)
+    solved = least_squares(residuals, prior, x_scale=spread, max_nfev=60)
     main = _main(solved.x, lift, scale, reference)
     total, _ = main.flows(running, setpoints, head)
     return main, (total - measured) / measured

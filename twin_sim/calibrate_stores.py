@@ -17,6 +17,8 @@ MIN_SWITCHES = 12
 END_SHARE = 0.01
 WINDOW_ROWS = 3
 """Rows before and after a switch over which levels are compared."""
+TRIMS = 4
+"""Rounds of leaving out rows beyond four deviations: a tank emptied by hand is no flow."""
 Z95 = 1.96
 
 
@@ -80,8 +82,14 @@ def learn_flow(site: Site, flow: Flow, table: Table, sizes: dict[str, float]) ->
         return LearnedFlow(source=flow.source, target=flow.target, parameters=(), words=words)
     difference = (upper - level)[:-1][inside]
     design = np.column_stack([np.ones(len(difference)), difference])
-    solution, *_ = np.linalg.lstsq(design, filled[inside], rcond=None)
-    noise = filled[inside] - design @ solution
+    kept = np.ones(len(difference), dtype=np.bool_)
+    for _ in range(TRIMS):
+        solution, *_ = np.linalg.lstsq(design[kept], filled[inside][kept], rcond=None)
+        noise = filled[inside] - design @ solution
+        middle = float(np.median(noise))
+        kept = np.abs(noise - middle) <= 4.0 * 1.4826 * float(np.median(np.abs(noise - middle))) + 1e-9
+    noise = noise[kept]
+    design = design[kept]
     errors = np.sqrt(np.diag(np.linalg.pinv(design.T @ design)) * float(noise.var()))
     items = tuple(
         Learned(
