@@ -104,9 +104,10 @@ class Meter:
             share = (last - first).total_seconds() / window_s
             self._windows[window] = self._windows.get(window, 0.0) + power_kw * share
 
-    def since_last(self, health_min: float | None) -> Kpi | None:
-        """The figures since this was last asked; None if no time has passed."""
-        spans, self._reported = self._spans[self._reported :], len(self._spans)
+    def since_last(self, until: datetime, health_min: float | None) -> Kpi | None:
+        """The figures from where this was last asked to `until`; None if no time has passed."""
+        spans = [span for span in self._spans[self._reported :] if span.end <= until]
+        self._reported += len(spans)
         return self._kpi(spans, health_min, charged=False) if spans else None
 
     def total(self, health_min: float | None) -> Kpi | None:

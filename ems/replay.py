@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from policy.invariants import check as invariants
-from twin_sim.rehearsal import rehearse
 
 from ems.cycle import unrehearsed
 from ems.decide import weighed
@@ -23,6 +22,7 @@ from plant.situation import Situation
 from policy.guard import check
 from twin_sim.calibration import Calibration
 from twin_sim.model import SiteModel
+from twin_sim.rehearsal import rehearse
 
 SHOWN = 200
 OBJECTIVE_TOLERANCE = 1e-6

@@ -63,8 +63,9 @@ class Report:
     failures: tuple[str, ...]
 
 
-def report(run: Run, nothing: Kpi | None, replayed: Replay | None) -> Report:
+def report(run: Run, replayed: Replay | None) -> Report:
     """Sum up a run."""
+    nothing = run.nothing.total()
     site = run.works.site
     commands = {action.value: {kind.value.lower(): 0 for kind in OutcomeKind} for action in Action}
     plans = {"proposed": 0, "refused": 0, "fallback": 0}

@@ -18,6 +18,7 @@ from ems.kpis import Meter
 from ems.memory import Memory
 from ems.observe import too_soon
 from ems.recover import recover
+from ems.savings import Nothing
 from ems.site import Works
 from plant.errors import EmsError, HistorianError, NotConnectedError
 from plant.events import Event
@@ -50,6 +51,7 @@ class Run:
     works: Works
     memory: Memory
     gate: Gate
+    nothing: Nothing
     started: datetime
     cycles: list[Cycle] = field(default_factory=list)
     parted: list[Ended] = field(default_factory=list)
@@ -104,7 +106,8 @@ def _begun(works: Works, started: datetime) -> Run:
         versions=works.versions,
     )
     works.historian.append("run", [record], cycle="", time=started)
-    return Run(works=works, memory=memory, gate=Gate(works.site, works.plant, works.read, minimum_times), started=started)
+    gate = Gate(works.site, works.plant, works.read, minimum_times)
+    return Run(works=works, memory=memory, gate=gate, nothing=Nothing(works.site, works.model, works.billing), started=started)
 
 
 def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None] | None, holder: str) -> None:
@@ -143,19 +146,22 @@ def _next(going: Run, for_s: float | None) -> bool:
     upcoming = after(floor(now, every_s), every_s)
     if not going.gate.wait_until(upcoming if end is None else min(upcoming, end)):
         going.finished = "done"
-        going.memory.take(going.works.read())
-        return False
-    if end is not None and going.works.plant.now() >= end:
+    elif end is not None and going.works.plant.now() >= end:
         going.finished = "for"
-        going.memory.take(going.works.read())
-        return False
-    return True
+    else:
+        return True
+    last = going.works.read()
+    going.memory.take(last)
+    going.nothing.advance(going.memory, last)
+    return False
 
 
 def _count(going: Run, cycle: Cycle) -> None:
     lowest = min((item.score for item in cycle.situation.health if item.score is not None), default=None)
-    kpi = going.memory.meter.since_last(lowest)
-    going.works.historian.append("kpi", [kpi] if kpi else [], cycle=cycle.id, time=cycle.time)
+    kpi = going.memory.meter.since_last(cycle.time, lowest)
+    idle = going.nothing.advance(going.memory, cycle.situation.snapshot)
+    groups = [("kpi", [kpi] if kpi else []), ("nothing", [idle] if idle else [])]
+    going.works.historian.append_all(groups, cycle=cycle.id, time=cycle.time)
 
 
 def _failed(going: Run, error: EmsError, in_a_row: int) -> None:

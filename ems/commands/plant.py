@@ -60,6 +60,7 @@ def serve(
     drivers: Annotated[
         Path | None, typer.Option("--drivers", help="Parquet of what drives it. Default: the historian's last days, repeated.")
     ] = None,
+    state: Annotated[Path | None, typer.Option("--state", help="JSON of where machines and stores stand at the begin.")] = None,
     days: Annotated[float, typer.Option("--days", min=0.01, help="How long it lives when driven by the historian.")] = 8.0,
     as_json: Annotated[bool, typer.Option("--json", help="The account as one JSON document on stdout.")] = False,
 ) -> None:
@@ -70,12 +71,13 @@ def serve(
     """
     from ems.config import load
     from ems.console import emit
-    from ems.served import served_twin, span_of
+    from ems.served import read_state, served_twin, span_of
 
     loaded = load(site)
     driven = _drivers(loaded, drivers, days, lock_step)
     start, end = span_of(driven)
-    twin = served_twin(loaded, driven, start=start, end=end, seed=seed, mismatch=mismatch)
+    begins = read_state(state) if state is not None else None
+    twin = served_twin(loaded, driven, start=start, end=end, seed=seed, mismatch=mismatch, state=begins)
     energy, export = _prices(loaded, driven, start, end)
 
     def account() -> PlantReport:

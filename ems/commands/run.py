@@ -44,13 +44,12 @@ def run(
     Example: ems run --site works/site.toml --for 7d --mode shadow --json
     """
     from ems.config import historian_url, load
-    from ems.console import emit
+    from ems.console import emit, stderr
     from ems.historian import Historian
     from ems.learned import learned
     from ems.progress import watched
     from ems.report import report
     from ems.runs import run as run_site
-    from ems.savings import nothing_of
     from ems.site import build, in_mode, plant_of
 
     try:
@@ -59,11 +58,11 @@ def run(
         raise ConfigError(f"--for: {error}") from error
     loaded = in_mode(load(site), mode)
     with Historian(historian_url(loaded)) as historian:
-        forecasters, monitor = learned(loaded, historian)
+        forecasters, monitor = learned(loaded, historian, stderr.print)
         works = build(loaded, historian, plant_of(loaded), forecasters, monitor, rehearsal=rehearsal)
         with watched(for_s) as on_cycle:
             done = run_site(works, for_s=for_s, on_cycle=on_cycle)
-        made = report(done, nothing_of(done), None)
+        made = report(done, None)
         emit(made, as_json, *shown(made))
 
 

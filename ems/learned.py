@@ -1,0 +1,82 @@
+"""Forecasters and health monitor of a site, learned from its own history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from anomaly.monitor import HealthMonitor
+from datasets.repair import resample
+from ems.config import LoadedSite
+from ems.forecasts import targets
+from ems.historian import Historian
+from ems.site import learning_span, unit_of
+from plant.errors import DataError
+from plant.kinds import find
+from plant.ports import Forecaster
+from plant.site import Site
+from plant.table import Table
+
+QUICK = "random_forest"
+"""What learns at the start of a run where no model has been approved: `auto` takes its time in `ems forecast train`."""
+
+
+def learned(
+    loaded: LoadedSite, historian: Historian, say: Callable[[str], None] = lambda _: None
+) -> tuple[Mapping[str, Forecaster], HealthMonitor]:
+    """Fitted models of a site.
+
+    Parameters
+    ----------
+    say
+        Told what is being learned, and why something could not be.
+    """
+    site = loaded.site
+    span = historian.span()
+    if span is None:
+        say("the historian is empty: forecasts stay flat and health is unknown until there is history")
+        return {}, HealthMonitor(site, {})
+    start, until = learning_span(site, span[1])
+    names = tuple(tag.name for tag in site.tags) + tuple(tag.name for tag in site.virtual_tags)
+    table = resample(historian.table(names, start), site.control.step_s)
+    return forecasters(site, table, say), monitor(site, table, until, say)
+
+
+def forecasters(site: Site, table: Table, say: Callable[[str], None]) -> dict[str, Forecaster]:
+    """A fitted forecaster per target that can be learned."""
+    found: dict[str, Forecaster] = {}
+    units = unit_of(site)
+    kind = QUICK if site.learning.forecaster == "auto" else site.learning.forecaster
+    for target in targets(site):
+        say(f"learning to forecast {target}")
+        try:
+            found[target] = forecaster(site, kind, table, target, units[target])
+        except DataError as error:
+            say(f"{target} stays flat: {error}")
+    return found
+
+
+def forecaster(site: Site, kind: str, table: Table, target: str, unit: str) -> Forecaster:
+    """One fitted forecaster.
+
+    Raises
+    ------
+    DataError
+        If there is too little to learn from.
+    """
+    made: Forecaster = find("forecasting.models", kind)(
+        timezone=site.site.timezone,
+        country=site.site.country,
+        shutdown_days=site.site.shutdown_days,
+        seed=site.control.seed,
+        horizon_s=site.control.horizon_s,
+        any_time=True,
+        unit=unit,
+    )
+    return made.fit(table, target)
+
+
+def monitor(site: Site, table: Table, until: datetime, say: Callable[[str], None]) -> HealthMonitor:
+    """Detectors of all assets."""
+    say(f"learning what healthy looks like, until {until:%d %b %Y}")
+    return HealthMonitor.fit(site, table, seed=site.control.seed, kind=find("anomaly.detectors", site.learning.detector))
