@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -19,7 +19,7 @@ from policy.guard import starts_allowed
 from policy.local import local_course
 from policy.outlook import Outlook, on_steps
 from policy.risk import must_rest
-from policy.standing import Say, forbidden, free_from, lock_of, say
+from policy.standing import PERMIT_WAIT_S, Say, forbidden, free_from, lock_of, say
 from policy.walk import Walked
 
 
@@ -118,16 +118,18 @@ class _Settling:
             self.why.append((name, f"{name} may not change for {until * self.ahead.step_s / 60.0:.0f} min"))
 
     def _forbidden(self, index: int, name: str, envelope: Envelope, running: bool) -> None:
-        words, end = forbidden(self.situation, envelope, name, starting=True)
+        stated = self.site.asset(name)
+        wait = self._steps_to(self.situation.time + timedelta(seconds=PERMIT_WAIT_S))
+        words = forbidden(self.situation, envelope, name, starting=True)
         if words:
-            until = self._steps_to(end)
+            until = wait if stated.may_start else self.ahead.steps
             self.startable[index, :until] = False
             if not running:
                 self.low[index, :until] = self.high[index, :until] = 0.0
                 self.why.append((name, words))
-        words, end = forbidden(self.situation, envelope, name, starting=False)
+        words = forbidden(self.situation, envelope, name, starting=False)
         if words and running:
-            until = self._steps_to(end)
+            until = wait if stated.may_stop else self.ahead.steps
             self.low[index, :until] = self.high[index, :until] = 1.0
             self.why.append((name, words))
 

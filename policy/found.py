@@ -71,11 +71,14 @@ def _weights(model: Compiled, k: int, x: Floats) -> Floats:
     return np.asarray([x[model.column["w"][regime.first_point + p]] for p in range(len(regime.output))])
 
 
-def courses_of(model: Compiled, situation: Situation, found: Found) -> tuple[tuple[Course, ...], tuple[StoreCourse, ...]]:
-    """The courses of assets and stores."""
+def courses_of(
+    model: Compiled, situation: Situation, found: Found, commanded: frozenset[str]
+) -> tuple[tuple[Course, ...], tuple[StoreCourse, ...]]:
+    """The courses of the assets that the plan commands, and of all stores."""
     assets = tuple(
         course_of(situation, part.name, np.clip(found.on[a], 0.0, 1.0), found.setpoint[a], found.power_kw[a])
         for a, part in enumerate(model.layout.assets)
+        if part.name in commanded
     )
     stores = tuple(store_course(situation, store, found.levels[s]) for s, store in enumerate(situation.store_specs))
     return assets, stores

@@ -75,7 +75,7 @@ def _change(command: Command, state: AssetState, envelope: Envelope, situation: 
     wants_on, name, now = command.action is not Action.SHUTDOWN, command.asset, situation.time
     if bool(state.running) is wants_on:
         return
-    words, _ = forbidden(situation, envelope, name, starting=wants_on)
+    words = forbidden(situation, envelope, name, starting=wants_on)
     if words:
         yield _broken("permit_start" if wants_on else "permit_stop", name, now, words=words)
     until = free_from(situation, envelope, name)

@@ -21,12 +21,14 @@ from policy.risk import risk_per_h
 from policy.walk import level_now
 from policy.worth import MIDNIGHT, Worth, reserve, worths
 
-FREE = 1e9
+FREE = float("inf")
 """A right-hand side that never binds."""
 SCANT = 0.1
 """Cost of using up the reserve, as a share of what a level below `low` costs."""
 READY = 20.0
 """How much more a level outside its band costs at the time by which it must be ready."""
+NEVER = 10.0
+"""Content that appears or vanishes costs at least so many times what making it does."""
 SHUT = 0.05
 """Cost of holding back a transport, as a share of unserved service."""
 
@@ -187,8 +189,9 @@ class _Writer:
         out.bound("scant", s, 0.0, np.maximum(wanted - store.low, 0.0))
         out.price("scant", s, scant_price)
         out.bound("draw", s, -np.inf if self._alone(s) else 0.0, np.inf)
-        out.price("lack", s, 1.01 * unserved * h)
-        out.price("spill", s, unserved * h)
+        never = max(unserved, NEVER * abs(worth.price), NEVER * float(np.max(np.abs(self.ahead.energy))))
+        out.price("lack", s, 1.01 * never * h)
+        out.price("spill", s, never * h)
         self._closing(s, worth, size)
 
     def _alone(self, s: int) -> bool:

@@ -102,7 +102,7 @@ def _may_change(situation: Situation, asset: str, *, starting: bool) -> bool:
     envelope, state = situation.envelope(asset), situation.state(asset)
     if envelope is None or free_from(situation, envelope, asset) is not None:
         return False
-    if forbidden(situation, envelope, asset, starting=starting)[0]:
+    if forbidden(situation, envelope, asset, starting=starting):
         return False
     most = starts_allowed(situation, envelope, asset)
     return not starting or most is None or state.starts_today + 1 <= most

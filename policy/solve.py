@@ -10,9 +10,10 @@ import numpy as np
 
 from plant.orders import Cut
 from plant.table import Floats
-from policy.compiled import Program
+from policy.compiled import Places, Program
 
-FEASIBLE = 1e-6
+DISPATCH = 20
+"""Simplex iterations per binary that a dispatch may take: far more than it needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,16 @@ class Purse:
     """Work that is left for one plan."""
 
     iterations: int
+    """Simplex iterations."""
     time_limit_s: float
+    """Wall-clock guard of every single solve; it only fires where the work limits did not."""
+    cut: Cut = Cut.NONE
 
-    def spend(self, iterations: int) -> None:
-        """Take simplex iterations out of the purse."""
-        self.iterations = max(0, self.iterations - iterations)
+    def spend(self, solved: Solved) -> None:
+        """Take the work of a solve out of the purse, and remember what cut it short."""
+        self.iterations = max(0, self.iterations - solved.work)
+        if self.cut is not Cut.TIME:
+            self.cut = solved.cut if solved.cut is not Cut.NONE else self.cut
 
 
 class Solver:
@@ -50,50 +56,81 @@ class Solver:
     ----------
     problem
         The program.
-    time_limit_s
-        Wall-clock guard of every single solve; it only fires where the work limits did not.
+    purse
+        What may be spent; every solve takes its work out of it.
     """
 
-    def __init__(self, problem: Program, time_limit_s: float) -> None:
-        self._problem = problem
+    def __init__(self, problem: Program, purse: Purse) -> None:
         maker: Any = highspy.Highs
-        self._highs = maker()
+        self._problem, self._purse, self._highs = problem, purse, maker()
         for name, value in (
-            ("output_flag", False), ("threads", 1), ("random_seed", 0), ("time_limit", time_limit_s), ("solver", "simplex"),
+            ("output_flag", False), ("threads", 1), ("random_seed", 0), ("time_limit", purse.time_limit_s), ("solver", "simplex"),
         ):  # fmt: skip
             self._highs.setOptionValue(name, value)
         self._highs.passModel(_lp(problem))
         self._binary = np.flatnonzero(problem.compiled.binary).astype(np.int32)
 
-    def relaxed(self, purse: Purse) -> Solved:
-        """The relaxation: its objective is a bound on every plan."""
-        self._highs.setOptionValue("simplex_iteration_limit", 2**30)
-        return self._run(purse)
+    def relaxed(self, most: int) -> Solved:
+        """The relaxation, in at most so many simplex iterations: its objective is a bound on every plan."""
+        self._highs.setOptionValue("simplex_iteration_limit", most)
+        return self._run()
 
-    def dispatched(self, purse: Purse, binaries: Floats) -> Solved:
+    def dispatched(self, binaries: Floats) -> Solved:
         """The best course with binaries fixed; starts from the basis of the solve before."""
+        self._highs.setOptionValue("simplex_iteration_limit", DISPATCH * self._binary.size + 10_000)
         self._highs.changeColsBounds(self._binary.size, self._binary, binaries, binaries)
-        return self._run(purse)
+        return self._run()
 
-    def freed(self) -> None:
-        """Let the binaries go again."""
+    def closed(self, columns: Places) -> Solved:
+        """The same dispatch with some columns held at zero."""
+        zeros = np.zeros(columns.size)
+        self._highs.changeColsBounds(columns.size, columns.astype(np.int32), zeros, zeros)
+        return self._run()
+
+    def branched(self, start: Floats, whole: Places, nodes: int, gap: float) -> Solved:
+        """Branch and bound over some of the binaries, from a complete solution.
+
+        Parameters
+        ----------
+        whole
+            Columns that have to be whole; the other binaries stay relaxed.
+        nodes, gap
+            Limits of the search.
+        """
         lower, upper = self._problem.lower[self._binary], self._problem.upper[self._binary]
         self._highs.changeColsBounds(self._binary.size, self._binary, lower, upper)
+        kinds = np.zeros(self._binary.size, dtype=np.uint8)
+        kinds[np.isin(self._binary, whole)] = 1
+        self._highs.clearSolver()
+        self._highs.changeColsIntegrality(self._binary.size, self._binary, kinds)
+        for name, value in (("mip_max_nodes", nodes), ("mip_rel_gap", gap), ("mip_abs_gap", 1e-6), ("mip_max_stall_nodes", nodes)):
+            self._highs.setOptionValue(name, value)
+        solution = highspy.HighsSolution()
+        solution.col_value = start
+        self._highs.setSolution(solution)
+        solved = self._run(branching=True)
+        self._highs.clearSolver()
+        self._highs.changeColsIntegrality(self._binary.size, self._binary, np.zeros(self._binary.size, dtype=np.uint8))
+        return solved
 
-    def _run(self, purse: Purse) -> Solved:
+    def _run(self, *, branching: bool = False) -> Solved:
         self._highs.run()
         info, status = self._highs.getInfo(), self._highs.getModelStatus()
-        purse.spend(max(0, info.simplex_iteration_count))
-        if status == highspy.HighsModelStatus.kOptimal:
-            value = info.objective_function_value + self._problem.offset
-            solution = np.asarray(self._highs.getSolution().col_value)
-            return Solved(x=solution, objective=value, bound=value, cut=Cut.NONE, work=info.simplex_iteration_count)
-        cut = Cut.TIME if status == highspy.HighsModelStatus.kTimeLimit else Cut.WORK
-        return Solved(
-            x=None, objective=np.inf, bound=-np.inf, cut=cut,
-            infeasible=status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible),
-            work=info.simplex_iteration_count,
-        )  # fmt: skip
+        solved = self._read(info, status, branching)
+        self._purse.spend(solved)
+        return solved
+
+    def _read(self, info: Any, status: highspy.HighsModelStatus, branching: bool) -> Solved:
+        statuses = highspy.HighsModelStatus
+        optimal, work = status == statuses.kOptimal, max(0, info.simplex_iteration_count)
+        cut = Cut.NONE if optimal else Cut.TIME if status == statuses.kTimeLimit else Cut.WORK
+        feasible = optimal or (branching and info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible)
+        if not feasible:
+            infeasible = status in (statuses.kInfeasible, statuses.kUnboundedOrInfeasible)
+            return Solved(x=None, objective=np.inf, bound=-np.inf, cut=cut, infeasible=infeasible, work=work)
+        value = info.objective_function_value + self._problem.offset
+        bound = info.mip_dual_bound + self._problem.offset if branching else value
+        return Solved(x=np.asarray(self._highs.getSolution().col_value), objective=value, bound=bound, cut=cut, work=work)
 
 
 def _lp(problem: Program) -> highspy.HighsLp:

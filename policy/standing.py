@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from plant.assets import Mode
 from plant.envelopes import Envelope
-from plant.orders import Reason
 from plant.situation import AssetState, Lock, Situation
 
 PERMIT_WAIT_S = 3600.0
@@ -89,18 +88,13 @@ def free_from(situation: Situation, envelope: Envelope, asset: str) -> datetime 
     return until if until is not None and until > situation.time else None
 
 
-def forbidden(situation: Situation, envelope: Envelope, asset: str, starting: bool) -> tuple[str, datetime | None]:
-    """Why a start (or stop) of an asset is forbidden, and until when (None = no end in sight); ("", None) if allowed."""
+def forbidden(situation: Situation, envelope: Envelope, asset: str, starting: bool) -> str:
+    """Why a start (or stop) of an asset is forbidden now; empty if allowed."""
     index, state = envelope.assets.index(asset), situation.state(asset)
     allowed = envelope.may_start if starting else envelope.may_stop
     verb = "started" if starting else "stopped"
     if allowed and not allowed[index]:
-        return f"{asset} may not be {verb}", None
+        return f"{asset} may not be {verb}"
     if not (state.permit.start if starting else state.permit.stop):
-        return f"the plant does not permit {asset} to be {verb}", situation.time + timedelta(seconds=PERMIT_WAIT_S)
-    return "", None
-
-
-def reason_of_words(words: str) -> Reason:
-    """The code of a reason for not commanding."""
-    return Reason.SAFETY if "locked" in words or "tripped" in words else Reason.LIMIT
+        return f"the plant does not permit {asset} to be {verb}"
+    return ""

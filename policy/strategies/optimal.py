@@ -79,7 +79,7 @@ class Optimal:
     def _search(self, model: Compiled, facts: Facts, before: Past) -> Searched:
         control = self._site.control
         purse = Purse(iterations=control.work_limit, time_limit_s=control.time_limit_s)
-        return search(numbers(model, facts), facts.fixed, before, purse, carried_on(model.layout, facts.situation))
+        return search(numbers(model, facts), facts.fixed, before, purse, carried_on(model.layout, facts.situation, facts.fixed))
 
     def _solution(self, searched: Searched) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         assert searched.best.solved.x is not None  # a candidate without a solution is none
@@ -88,7 +88,8 @@ class Optimal:
     def _plan(
         self, situation: Situation, ahead: Outlook, model: Compiled, settled: Fixed, searched: Searched, found: Found
     ) -> Plan:
-        courses, stores = courses_of(model, situation, found)
+        commanded = frozenset(word.asset for word in settled.says if word.commanded)
+        courses, stores = courses_of(model, situation, found, commanded)
         return sealed(
             situation,
             Plan(
