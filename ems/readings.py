@@ -22,6 +22,7 @@ _CODES = {Quality.GOOD: 192, Quality.UNCERTAIN: 64, Quality.BAD: 0}
 _QUALITIES = {code: quality for quality, code in _CODES.items()}
 _NONE, _NUMBER, _TRUTH, _TEXT = 0, 1, 2, 3
 _CHUNK = 50_000
+_PAIR = np.dtype([("time", np.int64), ("value", np.float64)])
 
 
 def microseconds(time: datetime) -> int:
@@ -166,7 +167,7 @@ class Readings:
             True and false as 1 and 0; BAD, text and missing as NaN.
         """
         stamps, numbers = self._columns(tags, since, until, step_s)
-        times = np.unique(np.concatenate(list(stamps.values()))) if stamps else np.empty(0, dtype=np.int64)
+        times = _union(list(stamps.values()))
         columns = {}
         for tag in tags:
             column = np.full(times.size, np.nan)
@@ -187,7 +188,7 @@ class Readings:
                 where += [] if until is None else [keep.time < microseconds(until)]
                 rows = connection.execute(_selection(where, step_s)).cursor.fetchall()
                 if rows:
-                    pairs = np.array(rows, dtype=[("time", np.int64), ("value", np.float64)])
+                    pairs = np.fromiter(rows, dtype=_PAIR, count=len(rows))
                     stamps[tag], numbers[tag] = pairs["time"], pairs["value"]
         return stamps, numbers
 
@@ -247,6 +248,15 @@ class Readings:
             stop = microseconds(before)
             old = [sa.delete(reading_table).where(reading_table.c.tag == number, reading_table.c.time < stop) for number in ids]
             return sum(connection.execute(statement).rowcount for statement in old)
+
+
+def _union(axes: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
+    """All times of all tags, once each; tags that were read together have the same."""
+    if not axes:
+        return np.empty(0, dtype=np.int64)
+    if all(np.array_equal(axis, axes[0]) for axis in axes[1:]):
+        return axes[0]
+    return np.unique(np.concatenate(axes))
 
 
 def _all_names(connection: sa.Connection) -> list[str]:

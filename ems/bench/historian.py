@@ -35,15 +35,15 @@ _RAW_TABLE = (
 @contextmanager
 def _works() -> Iterator[tuple[Historian, sqlite3.Connection]]:
     """A historian and a raw database side by side, both in WAL mode with NORMAL durability for readings."""
-    with tempfile.TemporaryDirectory(prefix="ems-bench-") as folder:
-        with (
-            Historian(f"sqlite:///{Path(folder) / 'ours.sqlite'}") as ours,
-            closing(sqlite3.connect(Path(folder) / "raw.sqlite")) as raw,
-        ):
-            raw.execute("PRAGMA journal_mode=WAL")
-            raw.execute("PRAGMA synchronous=NORMAL")
-            raw.execute(_RAW_TABLE)
-            yield ours, raw
+    with (
+        tempfile.TemporaryDirectory(prefix="ems-bench-") as folder,
+        Historian(f"sqlite:///{Path(folder) / 'ours.sqlite'}") as ours,
+        closing(sqlite3.connect(Path(folder) / "raw.sqlite")) as raw,
+    ):
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=NORMAL")
+        raw.execute(_RAW_TABLE)
+        yield ours, raw
 
 
 def _table(random: np.random.Generator, begin: int) -> Table:
@@ -84,8 +84,8 @@ def insert_and_range() -> tuple[Row, ...]:
             reference_value=raw_s / values * 1e6, most=2.0,
         ),
         ratio_row(
-            name="historian.range", value=ours_range_s * 1e3, unit="ms/day of one tag", reference="raw sqlite3 into the same arrays",
-            reference_value=raw_range_s * 1e3, most=3.0,
+            name="historian.range", value=ours_range_s * 1e3, unit="ms/day of one tag",
+            reference="raw sqlite3 into the same arrays", reference_value=raw_range_s * 1e3, most=3.0,
         ),
     )  # fmt: skip
 
