@@ -17,6 +17,8 @@ _RIDGE = 1e-3
 _POOLED_ROWS = 200
 """The kind's spread counts as much as so many rows of the machine's own."""
 _MOST_INFLATION = 50.0
+_MOST_DOUBT = 10.0
+"""Where the expectation itself is less certain than this many readings, nothing can be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,14 @@ class Baseline:
     ----------
     sensors, context
         Column names.
+    curved
+        Context whose square counts too (set-points: power goes with more than their first power).
     modes
         How the operating mode is told.
     centre, width
-        Shape (context,): mean and spread of the context.
+        Shape (context,): mean and spread of the context; width 0 where it never changed.
     weights
-        Shape (modes, 1 + 2 × context, sensors): constant, context and its square.
+        Shape (modes, terms, sensors): constant, context, squares.
     inverse
         Shape (modes, terms, terms): inverse Gram matrix.
     spread
@@ -81,6 +85,7 @@ class Baseline:
 
     sensors: tuple[str, ...]
     context: tuple[str, ...]
+    curved: tuple[str, ...]
     modes: Modes
     centre: Floats
     width: Floats
@@ -92,7 +97,13 @@ class Baseline:
 
     @classmethod
     def learned(
-        cls, history: Table, sensors: Sequence[str], context: Sequence[str], modes: Modes, used: Bools | None = None
+        cls,
+        history: Table,
+        sensors: Sequence[str],
+        context: Sequence[str],
+        curved: Sequence[str],
+        modes: Modes,
+        used: Bools | None = None,
     ) -> Self:
         """The baseline that healthy rows show.
 
@@ -100,8 +111,8 @@ class Baseline:
         ----------
         history
             Healthy rows.
-        sensors, context
-            Columns to be expected, and columns that explain them.
+        sensors, context, curved
+            Columns to be expected, columns that explain them, and which of these by their square too.
         modes
             How the operating mode is told.
         used
@@ -111,15 +122,17 @@ class Baseline:
         outside = matrix(history, context)
         known = chosen & np.isfinite(outside).all(axis=1)
         base = outside[known] if known.any() else np.zeros((1, len(context)))
-        centre, width = base.mean(axis=0), np.maximum(base.std(axis=0), 1e-9)
+        centre, width = base.mean(axis=0), base.std(axis=0)
+        width = np.where(width > 1e-6 * np.maximum(np.abs(centre), 1.0), width, 0.0)
         values, codes = matrix(history, sensors), modes.codes(history)
         floor = _resolution(values)
-        design = _design(outside, centre, width)
+        squares = [name in curved for name in context]
+        design = _design(outside, centre, width, np.array(squares, dtype=bool))
         fits = [_fit(design, values, known & (codes == code), floor) for code in range(len(NAMES))]
         weights, inverse, spread, inflation, rows = (np.stack(part) for part in zip(*fits, strict=True))
         return cls(
-            sensors=tuple(sensors), context=tuple(context), modes=modes, centre=centre, width=width, weights=weights,
-            inverse=inverse, spread=spread, inflation=inflation, rows=rows.astype(np.int64),
+            sensors=tuple(sensors), context=tuple(context), curved=tuple(curved), modes=modes, centre=centre, width=width,
+            weights=weights, inverse=inverse, spread=spread, inflation=inflation, rows=rows.astype(np.int64),
         )  # fmt: skip
 
     def pooled(self, spread: Floats) -> Baseline:
@@ -137,7 +150,8 @@ class Baseline:
     def normal(self, window: Table) -> Normal:
         """Readings of a window beside what this baseline expects."""
         actual, codes = matrix(window, self.sensors), self.modes.codes(window)
-        design = _design(matrix(window, self.context), self.centre, self.width)
+        squares = np.array([name in self.curved for name in self.context], dtype=bool)
+        design = _design(matrix(window, self.context), self.centre, self.width, squares)
         expected = np.full_like(actual, np.nan)
         z, doubt = np.full_like(actual, np.nan), np.zeros_like(actual)
         for code in range(len(NAMES)):
@@ -149,6 +163,8 @@ class Baseline:
             expected[at] = rows @ self.weights[code]
             z[at] = (actual[at] - expected[at]) / self.spread[code]
             doubt[at] = leverage[:, None] * self.inflation[code]
+        blind = ~(doubt <= _MOST_DOUBT)
+        z, doubt = np.where(blind, np.nan, z), np.where(blind, 0.0, doubt)
         return Normal(times=window.times, sensors=self.sensors, actual=actual, expected=expected, z=z, doubt=doubt, modes=codes)
 
     @property
@@ -167,9 +183,13 @@ def pooled_spread(baselines: Sequence[Baseline]) -> Floats:
     return pooled
 
 
-def _design(outside: Floats, centre: Floats, width: Floats) -> Floats:
-    scaled = (outside - centre) / width
-    return np.concatenate([np.ones((len(outside), 1)), scaled, scaled**2 - 1.0], axis=1)
+def _design(outside: Floats, centre: Floats, width: Floats, squares: Bools) -> Floats:
+    """Terms of the regression, shape (rows, terms); NaN where a context that never changed reads something else."""
+    moved = np.abs(outside - centre) > 1e-3 * np.maximum(np.abs(centre), 1.0)
+    still = np.where(np.isfinite(outside) & ~moved, 0.0, np.nan)
+    scaled = np.where(width > 0.0, (outside - centre) / np.where(width > 0.0, width, 1.0), still)
+    curved = scaled[:, squares & (width > 0.0)]
+    return np.concatenate([np.ones((len(outside), 1)), scaled, curved**2 - 1.0], axis=1)
 
 
 def _resolution(values: Floats) -> Floats:

@@ -23,7 +23,7 @@ from plant.identity import content_id
 from plant.table import Floats, Table
 
 _FOLDS = 5
-_UNSEEN_SHARE = 0.15
+_UNSEEN_SHARE = 0.12
 _ONLY = ""
 """Name of the machine that `fit` learns without being told one."""
 
@@ -59,6 +59,8 @@ class Learner(ABC):
         Of whatever is random in the parts.
     context
         Columns that act on the machine from outside (weather, load, product): they explain readings, and are never judged.
+    curved
+        Context whose square explains too.
     power
         Column that tells the operating mode; None = one mode.
     sensors
@@ -74,12 +76,14 @@ class Learner(ABC):
         *,
         seed: int = 0,
         context: Sequence[str] = (),
+        curved: Sequence[str] = (),
         power: str | None = None,
         sensors: Sequence[str] = (),
         profiles: Sequence[Profile] = (ADVISORY, CONTROL),
     ) -> None:
         self.seed = seed
         self.context = tuple(context)
+        self.curved = tuple(curved)
         self.power = power
         self.candidates = tuple(sensors)
         self.profiles = tuple(profiles)
@@ -144,7 +148,9 @@ class Learner(ABC):
         memory.modes = Modes.learned(tables[0], self.power)
         candidates = self.candidates or tuple(name for name in tables[0].columns if name not in self.context)
         raw = [matrix(table, candidates) for table in tables]
-        rough = [Baseline.learned(table, candidates, self.context, self._modes(table)).normal(table).z for table in tables]
+        rough = [
+            Baseline.learned(table, candidates, self.context, self.curved, self._modes(table)).normal(table).z for table in tables
+        ]
         memory.sensors, memory.dropped = judged_sensors(candidates, raw, rough)
         memory.spread = pooled_spread([self._own(table) for table in tables])
         memory.baselines = {asset: self._own(table).pooled(memory.spread) for asset, table in histories.items()}
@@ -198,7 +204,7 @@ class Learner(ABC):
         return Modes.learned(table, self.power)
 
     def _own(self, table: Table, used: Bools | None = None) -> Baseline:
-        return Baseline.learned(table, self._memory.sensors, self.context, self._modes(table), used)
+        return Baseline.learned(table, self._memory.sensors, self.context, self.curved, self._modes(table), used)
 
     def _part_names(self) -> tuple[str, ...]:
         return tuple(part.name for part in self._memory.fitted[self.profiles[0].name].parts)
@@ -216,9 +222,9 @@ class Learner(ABC):
 
     def _fitted(self, profile: Profile, tables: Sequence[Table]) -> _Fitted:
         held_out = np.concatenate([self._held_out(profile, tables, fold) for fold in range(_FOLDS)])
-        each = np.quantile(held_out, profile.quantile, axis=0)
-        each = np.maximum(each, np.finfo(float).tiny)
-        together = float(np.quantile((held_out / each).max(axis=1), profile.quantile))
+        quantile = profile.quantile(len(held_out) / profile.average_rows)
+        each = np.maximum(np.quantile(held_out, quantile, axis=0), np.finfo(float).tiny)
+        together = float(np.quantile((held_out / each).max(axis=1), quantile))
         windows = float(np.median([len(table) for table in tables])) / profile.average_rows
         normals = [baseline.normal(table) for baseline, table in zip(self._memory.baselines.values(), tables, strict=True)]
         thresholds = each * together * profile.margin * _unseen(windows)

@@ -9,6 +9,9 @@ from plant.assets import Asset
 from plant.site import Site
 from plant.table import Table
 
+SETPOINT = "setpoint"
+"""Part of the set-point."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
@@ -47,23 +50,20 @@ class Machine:
 
 
 def machine(site: Site, asset: Asset) -> Machine | None:
-    """An asset as detectors see it; None if nothing of it is measured.
+    """An asset as detectors see it; None if a lone reading with nothing to explain it says nothing about its health.
 
-    An adjustable machine's output is judged against its set-point. Where there is none to explain it, the output is the load
-    that explains everything else.
+    Power and output are both judged, each beside the other: what a machine makes is no explanation of how well it is.
     """
     tags = asset.tags
     sensors = [(f"sensor_{number}", tag) for number, tag in enumerate(tags.sensors, start=1)]
     context: list[tuple[str, str]] = []
     if tags.power is not None:
         sensors.insert(0, ("power", tags.power))
+    if tags.output is not None:
+        sensors.append(("output", tags.output))
     if tags.setpoint is not None:
-        context.append(("setpoint", tags.setpoint))
-        if tags.output is not None:
-            sensors.append(("output", tags.output))
-    elif tags.output is not None:
-        (context if sensors else sensors).append(("output", tags.output))
-    if not sensors:
+        context.append((SETPOINT, tags.setpoint))
+    if len(sensors) + len(context) < 2:
         return None
     for part, name, service in (("into", asset.into, asset.produces), ("out_of", asset.out_of, asset.consumes)):
         store = site.store(name) if name is not None else site.store_of(service) if service is not None else None

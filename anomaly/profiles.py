@@ -12,8 +12,8 @@ class Profile:
     name: str
     average_rows: int
     """Deviations are averaged over so many rows before they are judged."""
-    quantile: float
-    """The threshold is this quantile of the distances of healthy rows that were held out of the fit …"""
+    exceedances: float
+    """The threshold is the distance that so many independent windows of all healthy ones that were held out exceed …"""
     margin: float
     """… times this."""
     raise_rows: int
@@ -21,7 +21,11 @@ class Profile:
     clear_rows: int
     """… and so many below it clear it."""
 
+    def quantile(self, windows: float) -> float:
+        """The quantile of healthy distances that is the threshold, given how many independent windows there are."""
+        return max(0.5, 1.0 - self.exceedances / windows)
 
-ADVISORY = Profile(name="advisory", average_rows=10, quantile=0.97, margin=1.0, raise_rows=10, clear_rows=10)
-CONTROL = Profile(name="control", average_rows=20, quantile=0.999, margin=1.65, raise_rows=20, clear_rows=20)
+
+ADVISORY = Profile(name="advisory", average_rows=10, exceedances=1.3, margin=1.0, raise_rows=5, clear_rows=20)
+CONTROL = Profile(name="control", average_rows=20, exceedances=0.02, margin=1.65, raise_rows=20, clear_rows=20)
 PROFILES = {profile.name: profile for profile in (ADVISORY, CONTROL)}
