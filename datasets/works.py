@@ -18,7 +18,7 @@ Streams = Callable[[], np.random.Generator]
 
 ZONE, COUNTRY, LATITUDE = "Europe/Berlin", "DE", 52.5
 STEP_S = 900.0
-PV_PEAK_KW = 160.0
+PV_PEAK_KW = 240.0
 ZONES = {"office": (1.5, 21.3), "hall": (4.2, 17.8)}
 """Store → heat loss (kW/K) and usual temperature, for what wind blows through."""
 
@@ -105,7 +105,7 @@ def _loads(rng: Streams, when: Hours, sun: Floats) -> dict[str, Floats]:
     first, second = synthetic.shift(when, 6.0, 22.0), synthetic.shift(when, 7.0, 17.0)
     dark = 1.0 / (1.0 + np.exp((sun - 40.0) / 12.0))
     presses = 20.0 + 14.0 * synthetic.wander(rng(), when.steps, when.step_s, 1.0, 0.35)
-    forging = synthetic.campaigns(rng(), when, 0.16, 1.6, second)
+    forging = synthetic.campaigns(rng(), when, 0.28, 1.5, second)
     return {
         "lighting.power_kw": 24.0 * (0.08 + (0.55 + 0.37 * dark) * first),
         "conveyor.power_kw": 14.0 * first * (0.8 + 0.1 * np.tanh(synthetic.wander(rng(), when.steps, when.step_s, 1.0, 1.0))),

@@ -11,7 +11,7 @@ from twin_sim.layout import Layout
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 HOUR = 3600.0
-LONG_AGO = -(10**9)
+LONG_AGO_S = -1e12
 
 
 class Cells:
@@ -20,15 +20,15 @@ class Cells:
     Attributes
     ----------
     on, want, producing, released, failed
-        Ordered to run; should run; past its start-up; under local control; out of order.
-    locked, since
-        Tick before which it may not change; tick of its last change.
+        Runs; should run; past its start-up; under local control; out of order.
+    free_s, since_s
+        Second from which it may change; of its last change.
     power, output, intake
         As booked now, kW and service units per hour. `run_…` is what it would be while producing.
-    level, gain
-        Of every store; what it gains in one tick from machines and from outside.
-    bill_kw
-        Power of every bill, shape (bills, futures).
+    level, ahead, gain
+        Of every store now; at the end of the tick; what it gains in one tick from machines and from outside.
+    bill_kw, late_kw
+        Power of every bill at the end of the tick, shape (bills, futures); what the tick's mean differs from it.
     """
 
     def __init__(self, layout: Layout, futures: int, tick_s: float) -> None:
@@ -45,21 +45,22 @@ class Cells:
         self.producing: Bools = np.zeros(shape, dtype=bool)
         self.released: Bools = np.ones(shape, dtype=bool)
         self.failed: Bools = np.zeros(shape, dtype=bool)
-        self.locked: Ints = np.full(shape, LONG_AGO, dtype=np.int64)
-        self.since: Ints = np.full(shape, LONG_AGO, dtype=np.int64)
         self.starts: Ints = np.zeros(shape, dtype=np.int64)
+        self.free_s, self.since_s = np.full(shape, LONG_AGO_S), np.full(shape, LONG_AGO_S)
         self.setpoint: Floats = np.zeros(shape)
         self.power, self.run_power = np.zeros(shape), np.zeros(shape)
         self.output, self.run_output = np.zeros(shape), np.zeros(shape)
         self.intake, self.run_intake = np.zeros(shape), np.zeros(shape)
         self.idle: Floats = np.zeros(shape)
-        self.level, self.gain, self.bias = np.zeros(stores), np.zeros(stores), np.zeros(stores)
+        self.level, self.ahead = np.zeros(stores), np.zeros(stores)
+        self.gain, self.bias = np.zeros(stores), np.zeros(stores)
         self.unserved, self.wasted = np.zeros(stores), np.zeros(stores)
         self.demand, self.demanded = np.zeros(stores), np.zeros(stores)
         self._counted = 0
         self.bill_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
+        self.late_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
+        self._late = False
         self.base_kw: Floats = np.zeros(1)
-        self.impulse_kw: Floats | None = None
 
     def _constants(self) -> None:
         """Exact solution of ``size dL/dt = inflow − a − b (L − ambient)`` over one tick: ``L' = L E + inflow G + …``."""
@@ -72,57 +73,72 @@ class Cells:
         self.per_rate[layout.real : layout.dummy] = 1.0
         self.unit = layout.size.copy()
         self.unit[layout.real : layout.dummy] = hours
-        self.up_ticks = np.ceil(layout.min_up_s / self.tick_s - 1e-9).astype(np.int64)
-        self.down_ticks = np.ceil(layout.min_down_s / self.tick_s - 1e-9).astype(np.int64)
-        self.warm_ticks = np.ceil(layout.startup_s / self.tick_s - 1e-9).astype(np.int64)
-        self.start_kw = layout.start_energy_kwh / (np.maximum(self.warm_ticks, 1) * hours)
+        self.warm_s = layout.startup_s
+        self.start_kw = layout.start_energy_kwh / np.where(layout.startup_s > 0, layout.startup_s / HOUR, hours)
         self._into_gain = self.per_rate[layout.into, 0]
         self._from_gain = self.per_rate[layout.out_of, 0]
 
-    def book(self, cells: Ints, power: Floats, output: Floats, intake: Floats | None) -> None:
-        """Set powers and flows of some cells; bills and stores are moved by the differences."""
+    def book(self, cells: Ints, power: Floats, output: Floats, intake: Floats | None, late: Floats | None = None) -> None:
+        """Set powers and flows of some cells; bills and stores are moved by the differences.
+
+        Parameters
+        ----------
+        cells
+            Flat indices into (assets, futures).
+        late
+            Share of the present tick that had already gone by at the change, 0..1 per cell; None = the tick has not begun.
+        """
         columns, layout = self.futures, self.layout
         rows, futures = np.divmod(cells, columns)
-        moved = power - self.power.ravel()[cells]
-        self._to_bills(rows, futures, moved)
-        self.power.ravel()[cells] = power
-        given = (output - self.output.ravel()[cells]) * self._into_gain[rows]
-        into = layout.into[rows] * columns + futures
-        self.gain += np.bincount(into, given, minlength=self.gain.size).reshape(self.gain.shape)
-        self.output.ravel()[cells] = output
+        flat = self.power.reshape(-1)
+        moved = power - flat[cells]
+        flat[cells] = power
+        self._to_bills(rows, futures, moved, late)
+        flat = self.output.reshape(-1)
+        given = (output - flat[cells]) * self._into_gain[rows]
+        flat[cells] = output
+        self._to_stores(layout.into[rows] * columns + futures, given, late)
         if intake is not None and layout.has_inputs:
-            drawn = (intake - self.intake.ravel()[cells]) * self._from_gain[rows]
-            source = layout.out_of[rows] * columns + futures
-            self.gain -= np.bincount(source, drawn, minlength=self.gain.size).reshape(self.gain.shape)
-            self.intake.ravel()[cells] = intake
+            flat = self.intake.reshape(-1)
+            drawn = (flat[cells] - intake) * self._from_gain[rows]
+            flat[cells] = intake
+            self._to_stores(layout.out_of[rows] * columns + futures, drawn, late)
 
-    def _to_bills(self, rows: Ints, futures: Ints, moved: Floats) -> None:
-        if self.bill_kw.shape[0] == 1:
-            self.bill_kw[0] += np.bincount(futures, moved, minlength=self.futures)
-            return
-        bill = self.layout.bill_of[rows] * self.futures + futures
-        self.bill_kw += np.bincount(bill, moved, minlength=self.bill_kw.size).reshape(self.bill_kw.shape)
+    def _to_bills(self, rows: Ints, futures: Ints, moved: Floats, late: Floats | None) -> None:
+        shape, size = self.bill_kw.shape, self.bill_kw.size
+        bill = futures if shape[0] == 1 else self.layout.bill_of[rows] * self.futures + futures
+        self.bill_kw += np.bincount(bill, moved, minlength=size).reshape(shape)
+        if late is not None:
+            self.late_kw -= np.bincount(bill, moved * late, minlength=size).reshape(shape)
+            self._late = True
+
+    def _to_stores(self, where: Ints, moved: Floats, late: Floats | None) -> None:
+        shape, size = self.gain.shape, self.gain.size
+        self.gain += np.bincount(where, moved, minlength=size).reshape(shape)
+        if late is not None:
+            self.ahead += np.bincount(where, moved * (1.0 - late), minlength=size).reshape(shape)
 
     def book_rows(self, rows: slice, power: Floats, output: Floats, intake: Floats | None) -> None:
-        """Set powers and flows of neighbouring rows in every future."""
+        """Set powers and flows of neighbouring rows in every future, before the tick begins."""
         moved = power - self.power[rows]
+        self.power[rows] = power
         if self.bill_kw.shape[0] == 1:
             self.bill_kw[0] += np.add.reduce(moved, axis=0)
         else:
             for bill in np.unique(self.layout.bill_of[rows]).tolist():
                 self.bill_kw[bill] += moved[self.layout.bill_of[rows] == bill].sum(axis=0)
-        self.power[rows] = power
         given = (output - self.output[rows]) * self._into_gain[rows, None]
-        for number, store in enumerate(self.layout.into[rows].tolist()):
-            if store != self.layout.dummy:
-                self.gain[store] += given[number]
         self.output[rows] = output
+        self._rows_to_stores(self.layout.into[rows], given)
         if intake is not None and self.layout.has_inputs:
-            drawn = (intake - self.intake[rows]) * self._from_gain[rows, None]
-            for number, store in enumerate(self.layout.out_of[rows].tolist()):
-                if store != self.layout.dummy:
-                    self.gain[store] -= drawn[number]
+            drawn = (self.intake[rows] - intake) * self._from_gain[rows, None]
             self.intake[rows] = intake
+            self._rows_to_stores(self.layout.out_of[rows], drawn)
+
+    def _rows_to_stores(self, stores: Ints, moved: Floats) -> None:
+        for number, store in enumerate(stores.tolist()):
+            if store != self.layout.dummy:
+                self.gain[store] += moved[number]
 
     def _count_demand(self) -> None:
         """Add up the demand of the ticks that the present driver step has lasted."""

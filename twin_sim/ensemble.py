@@ -48,6 +48,9 @@ class Ensemble(Cells):
         Plans to follow: which columns, and what.
     recorder
         Keeps powers and levels; None = nothing is kept.
+    refresh_s
+        How often machines that depend on temperatures, levels or wear are asked anew; those that depend on the sun or a
+        profile are asked at every driver step.
     """
 
     def __init__(
@@ -62,18 +65,21 @@ class Ensemble(Cells):
         base: str | None = None,
         scripts: tuple[Script, ...] = (),
         recorder: Recorder | None = None,
+        refresh_s: float = 900.0,
     ) -> None:
         super().__init__(layout, futures, tick_s)
         self.drivers, self.start = drivers, start
         self.scripts, self.recorder = scripts, recorder
         self.outside = Outside(layout, drivers, futures, base)
         self.environment = simpy.Environment()
-        self._calendar: dict[int, list[tuple[str, Ints]]] = {}
+        self._calendar: dict[int, list[tuple[str, Ints, float]]] = {}
         self._driver_step = -1
         self._local_due = True
-        self._varying = tuple(block for block in layout.blocks if self.outside.varies(block))
+        self._varying = tuple(
+            (block, "availability" not in block.kind.depends_on) for block in layout.blocks if self.outside.varies(block)
+        )
+        self._slow_steps = max(1, round(refresh_s / drivers.step_s))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
-        self._ticks_per_step = max(1, round(drivers.step_s / self.tick_s))
         self._take = np.zeros((layout.triggers, futures))
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._begin(state)
@@ -116,12 +122,11 @@ class Ensemble(Cells):
             self.on[row] = self.want[row] = self.producing[row] = machine.running
             self.released[row] = machine.released
             if machine.since_s is not None:
-                since = -round(machine.since_s / self.tick_s)
-                self.since[row] = since
-                self.locked[row] = since + (self.up_ticks[row] if machine.running else self.down_ticks[row])
-                if machine.running and -since < self.warm_ticks[row]:
+                self.since_s[row] = -machine.since_s
+                self.free_s[row] = -machine.since_s + (layout.min_up_s[row] if machine.running else layout.min_down_s[row])
+                if machine.running and machine.since_s < self.warm_s[row]:
                     self.producing[row] = False
-                    self._due(since + int(self.warm_ticks[row]), "warm", row * self.futures + np.arange(self.futures))
+                    self._due(float(self.warm_s[row]) - machine.since_s, "warm", row * self.futures + np.arange(self.futures))
 
     def _plan_failures(self) -> None:
         for failure in self.drivers.failures:
@@ -129,12 +134,13 @@ class Ensemble(Cells):
             if row is None or failure.future >= self.futures:
                 continue
             cell = np.array([row * self.futures + failure.future], dtype=np.int64)
-            fails = max(0, round((failure.at - self.start).total_seconds() / self.tick_s))
-            self._due(fails, "fail", cell)
-            self._due(max(fails + 1, round((failure.until - self.start).total_seconds() / self.tick_s)), "repair", cell)
+            fails_s = max(0.0, (failure.at - self.start).total_seconds())
+            self._due(fails_s, "fail", cell)
+            self._due(max(fails_s + self.tick_s, (failure.until - self.start).total_seconds()), "repair", cell)
 
-    def _due(self, tick: int, what: str, cells: Ints) -> None:
-        self._calendar.setdefault(max(tick, self.tick_number), []).append((what, cells))
+    def _due(self, at_s: float, what: str, cells: Ints) -> None:
+        tick = max(int(at_s // self.tick_s + 1e-9), self.tick_number)
+        self._calendar.setdefault(tick, []).append((what, cells, at_s))
 
     # one tick
 
@@ -144,19 +150,27 @@ class Ensemble(Cells):
         step = self.drivers.step_at(time)
         if step != self._driver_step:
             self._drive(step, time)
-        if number in self._calendar:
-            for what, cells in self._calendar.pop(number):
-                self._happen(what, cells)
         for script in self.scripts:
             script.apply(self, time)
+        np.multiply(self.level, self.decay, out=self.ahead)
+        self.ahead += self.gain
+        for script in self.scripts:
+            script.look_ahead(self)
         self._local()
         self._switch()
+        while number in self._calendar:
+            for what, cells, at_s in self._calendar.pop(number):
+                self._happen(what, cells, at_s)
         for follower in self._followers:
             follower.follow(self)
         if self.recorder is not None:
             self.recorder.take_power(self)
-        self.impulse_kw = None
-        self._integrate()
+        if self._late:
+            self.late_kw[:] = 0.0
+            self._late = False
+        self._flow()
+        self._bound()
+        self.level, self.ahead = self.ahead, self.level
         if self.recorder is not None:
             self.recorder.take_level(self)
         self.tick_number = number + 1
@@ -175,16 +189,18 @@ class Ensemble(Cells):
         if self.outside.schedule_rows.size:
             self._scheduled = self.outside.scheduled(time)
         self._local_due = True
-        for block in self.layout.blocks if first else self._varying:
-            self.ask(block)
+        hourly = first or step % self._slow_steps == 0
+        for block, slow in ((block, False) for block in self.layout.blocks) if first else self._varying:
+            if hourly or not slow:
+                self.ask(block)
         if first:
             self._first_bookings()
 
     def ask(self, block: Block) -> None:
         """Ask the kind what its machines draw and give now, and book what has changed."""
         rows = block.rows
-        ticks = np.asarray(self.tick_number - self.since[rows], dtype=np.float64)
-        running_s = np.asarray(ticks * self.tick_s) if "running_s" in block.kind.depends_on else None
+        now_s = self.tick_number * self.tick_s
+        running_s = np.asarray(now_s - self.since_s[rows]) if "running_s" in block.kind.depends_on else None
         conditions = self.outside.conditions(block, self._driver_step, self.level, running_s)
         working = block.kind.running(self.setpoint[rows], conditions)
         self.run_power[rows] = working.power_kw
@@ -208,22 +224,26 @@ class Ensemble(Cells):
         power = np.where(self.producing, self.run_power, np.where(self.on, self.start_kw[:, None], self.idle))
         self.book_rows(everything, power, self.run_output * self.producing, self.run_intake * self.producing)
 
-    def _happen(self, what: str, cells: Ints) -> None:
+    def _happen(self, what: str, cells: Ints, at_s: float) -> None:
         """What the calendar holds for this tick: warm machines produce, failures and repairs."""
-        if what == "warm":
-            warm = self.warm_ticks[cells // self.futures]
-            ready = cells[self.on.ravel()[cells] & (self.since.ravel()[cells] + warm <= self.tick_number)]
-            self.producing.ravel()[ready] = True
-            self._companions_changed(ready)
-            self.book(ready, self.run_power.ravel()[ready], self.run_output.ravel()[ready], self.run_intake.ravel()[ready])
-        else:
-            self.failed.ravel()[cells] = what == "fail"
+        if what != "warm":
+            self.failed.reshape(-1)[cells] = what == "fail"
+            return
+        since = self.since_s.reshape(-1)[cells]
+        ready = cells[self.on.reshape(-1)[cells] & (np.abs(since + self.warm_s[cells // self.futures] - at_s) < 1e-3)]
+        if not ready.size:
+            return
+        late = np.full(ready.size, min(max(at_s / self.tick_s - self.tick_number, 0.0), 1.0))
+        self.producing.reshape(-1)[ready] = True
+        self._companions_changed(ready)
+        run = self.run_power.reshape(-1)[ready], self.run_output.reshape(-1)[ready], self.run_intake.reshape(-1)[ready]
+        self.book(ready, *run, late)
 
     def _local(self) -> None:
-        """The plant's own controllers, where nothing else has been ordered."""
+        """The plant's own controllers, where nothing else has been ordered; triggers see the level that the tick leads to."""
         layout, count = self.layout, self.layout.triggers
         if count:
-            take = np.take(self.level, layout.trigger_store, axis=0, out=self._take)
+            take = np.take(self.ahead, layout.trigger_store, axis=0, out=self._take)
             if layout.signed:
                 take *= layout.trigger_sign
             released, want = self.released[:count], self.want[:count]
@@ -243,44 +263,71 @@ class Ensemble(Cells):
         self._local_due = True
 
     def _switch(self) -> None:
-        """Start and stop the machines that are to change and may."""
+        """Start and stop the machines that are to change and may, at the instant within the tick at which they do."""
         change = (self.want & ~self.failed) != self.on if self.drivers.failures else self.want != self.on
-        if not change.any():
-            return
-        change &= (self.locked <= self.tick_number) | self.failed
         cells = np.flatnonzero(change)
         if not cells.size:
             return
+        now_s = self.tick_number * self.tick_s
+        free_s = self.free_s.reshape(-1)[cells]
+        may = (free_s < now_s + self.tick_s) | self.failed.reshape(-1)[cells]
+        if not may.all():
+            cells, free_s = cells[may], free_s[may]
+            if not cells.size:
+                return
         rows = cells // self.futures
-        on = ~self.on.ravel()[cells]
-        self.on.ravel()[cells] = on
-        self.since.ravel()[cells] = self.tick_number
-        self.locked.ravel()[cells] = self.tick_number + np.where(on, self.up_ticks[rows], self.down_ticks[rows])
-        self.starts.ravel()[cells] += on
-        at_once = on & (self.warm_ticks[rows] == 0)
-        self.producing.ravel()[cells] = at_once
+        on = ~self.on.reshape(-1)[cells]
+        late = self._crossing(cells, rows, on, np.clip((free_s - now_s) / self.tick_s, 0.0, 1.0))
+        at_s = now_s + late * self.tick_s
+        self.on.reshape(-1)[cells] = on
+        self.since_s.reshape(-1)[cells] = at_s
+        self.free_s.reshape(-1)[cells] = at_s + np.where(on, self.layout.min_up_s[rows], self.layout.min_down_s[rows])
+        self.starts.reshape(-1)[cells] += on
+        at_once = on & (self.warm_s[rows] == 0)
+        self.producing.reshape(-1)[cells] = at_once
         self._companions_changed(cells)
-        power = np.where(at_once, self.run_power.ravel()[cells], np.where(on, self.start_kw[rows], self.idle.ravel()[cells]))
-        intake = self.run_intake.ravel()[cells] * at_once if self.layout.has_inputs else None
-        self.book(cells, power, self.run_output.ravel()[cells] * at_once, intake)
-        self._starting(cells, rows, on, at_once)
+        power = np.where(
+            at_once, self.run_power.reshape(-1)[cells], np.where(on, self.start_kw[rows], self.idle.reshape(-1)[cells])
+        )
+        intake = self.run_intake.reshape(-1)[cells] * at_once if self.layout.has_inputs else None
+        self.book(cells, power, self.run_output.reshape(-1)[cells] * at_once, intake, late)
+        self._starting(cells, rows, on, at_once, at_s)
 
-    def _starting(self, cells: Ints, rows: Ints, on: Bools, at_once: Bools) -> None:
+    def _crossing(self, cells: Ints, rows: Ints, on: Bools, least: Floats) -> Floats:
+        """Share of the tick gone by when each machine changes: the crossing of its trigger, not before it is free."""
+        layout = self.layout
+        if not layout.triggers:
+            return least
+        local = np.flatnonzero((rows < layout.triggers) & self.released.reshape(-1)[cells])
+        if not local.size:
+            return least
+        own = rows[local]
+        store = layout.trigger_store[own] * self.futures + cells[local] % self.futures
+        begin, end = self.level.reshape(-1)[store], self.ahead.reshape(-1)[store]
+        threshold = np.where(on[local], layout.trigger_start[own, 0], layout.trigger_stop[own, 0]) * layout.trigger_sign[own, 0]
+        span = end - begin
+        share = (threshold - begin) / np.where(np.abs(span) > 1e-12, span, np.inf)
+        least[local] = np.maximum(least[local], np.clip(share, 0.0, 1.0))
+        return least
+
+    def _starting(self, cells: Ints, rows: Ints, on: Bools, at_once: Bools, at_s: Floats) -> None:
         """Start-up energy at once, or warm-up on the calendar."""
-        energetic = at_once & (self.start_kw[rows] > 0)
-        if energetic.any():
+        energetic = np.flatnonzero(at_once & (self.start_kw[rows] > 0))
+        if energetic.size:
             bill = self.layout.bill_of[rows[energetic]] * self.futures + cells[energetic] % self.futures
-            extra = np.bincount(bill, self.start_kw[rows[energetic]], minlength=self.bill_kw.size).reshape(self.bill_kw.shape)
-            self.impulse_kw = np.asarray(extra, dtype=np.float64)
-        slow = on & ~at_once
-        if slow.any():
-            warm = self.warm_ticks[rows]
-            for ticks in np.unique(warm[slow]).tolist():
-                self._due(self.tick_number + ticks, "warm", cells[slow & (warm == ticks)])
+            self.late_kw += np.bincount(bill, self.start_kw[rows[energetic]], minlength=self.late_kw.size).reshape(
+                self.late_kw.shape
+            )
+            self._late = True
+        slow = np.flatnonzero(on & ~at_once)
+        if slow.size:
+            ready_s = at_s[slow] + self.warm_s[rows[slow]]
+            for instant in np.unique(ready_s).tolist():
+                self._due(instant, "warm", cells[slow[ready_s == instant]])
 
     def _companions_changed(self, cells: Ints) -> None:
         """Who runs with whom has changed: the others' powers and flows too."""
-        if not cells.size:
+        if not self.layout.companions:
             return
         rows = np.unique(cells // self.futures)
         for companions in self.layout.companions:
@@ -289,26 +336,29 @@ class Ensemble(Cells):
             shared_output(companions, self)
             marked: Bools = np.zeros(self.on.shape, dtype=bool)
             marked[companions.rows] = self.producing[companions.rows]
+            marked.reshape(-1)[cells] = False
             others = np.flatnonzero(marked)
-            self.book(others, self.run_power.ravel()[others], self.run_output.ravel()[others], self.run_intake.ravel()[others])
+            run = self.run_power.reshape(-1)[others], self.run_output.reshape(-1)[others], self.run_intake.reshape(-1)[others]
+            self.book(others, *run, np.zeros(others.size))
 
-    def _integrate(self) -> None:
-        layout, level = self.layout, self.level
-        before = level.copy() if layout.flows else level
-        level *= self.decay
-        level += self.gain
-        for source, target, constant, slope in layout.flows:
-            rate = np.maximum(constant + slope * (before[source] - before[target]), 0.0)
-            level[source] -= rate * self.per_rate[source]
-            level[target] += rate * self.per_rate[target]
-        short = level < layout.bottom
+    def _flow(self) -> None:
+        """What runs between stores by itself."""
+        for source, target, constant, slope in self.layout.flows:
+            rate = np.maximum(constant + slope * (self.level[source] - self.level[target]), 0.0)
+            self.ahead[source] -= rate * self.per_rate[source]
+            self.ahead[target] += rate * self.per_rate[target]
+
+    def _bound(self) -> None:
+        """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
+        layout, ahead = self.layout, self.ahead
+        short = ahead < layout.bottom
         if short.any():
-            self.unserved += np.where(short, (layout.bottom - level) * self.unit, 0.0)
-            np.copyto(level, layout.bottom, where=short)
-        over = level > layout.top
+            self.unserved += np.where(short, (layout.bottom - ahead) * self.unit, 0.0)
+            np.copyto(ahead, layout.bottom, where=short)
+        over = ahead > layout.top
         if over.any():
-            self.wasted += np.where(over, (level - layout.top) * self.unit, 0.0)
-            np.copyto(level, layout.top, where=over)
+            self.wasted += np.where(over, (ahead - layout.top) * self.unit, 0.0)
+            np.copyto(ahead, layout.top, where=over)
 
     # orders
 

@@ -81,7 +81,7 @@ def state_of(ensemble: Ensemble, future: int = 0) -> TwinState:
     layout = ensemble.layout
     machines = []
     for row, name in enumerate(layout.names):
-        since_s = float((ensemble.tick_number - ensemble.since[row, future]) * ensemble.tick_s)
+        since_s = min(float(ensemble.tick_number * ensemble.tick_s - ensemble.since_s[row, future]), 1e9)
         machines.append(
             (
                 name,

@@ -38,10 +38,8 @@ class Recorder:
         if self._at >= self.kw.shape[0]:
             return
         kw = self.kw[self._at]
-        np.add(ensemble.bill_kw, 0.0, out=kw)
+        np.add(ensemble.bill_kw, ensemble.late_kw, out=kw)
         kw[0] += ensemble.base_kw
-        if ensemble.impulse_kw is not None:
-            kw += ensemble.impulse_kw
 
     def take_level(self, ensemble: Ensemble) -> None:
         """Keep the levels at the end of the tick."""

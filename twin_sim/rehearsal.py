@@ -22,7 +22,9 @@ from twin_sim.rules import Judged, judge
 from twin_sim.script import Script, of_plan
 from twin_sim.state import of_situation
 
-TICK_S = 300.0
+TICK_S = 900.0
+"""Changes are located inside a tick, so a metering window is fine enough."""
+REFRESH_S = 3600.0
 LOST_SHARE = 4
 """One column of lost contact for so many futures."""
 
@@ -124,6 +126,7 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
         base=situation.load_target,
         scripts=scripts,
         recorder=recorder,
+        refresh_s=REFRESH_S,
     )
     ensemble.run(ticks * tick_s - 1e-6)
     return Lived(recorder=recorder, ensemble=ensemble, drivers=drivers, futures=futures, lost=lost, tick_s=tick_s)

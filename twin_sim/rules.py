@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 HARD_SHARE = 0.02
 """A hard rule may be broken in so many more futures than by doing nothing: sampling, not licence."""
 SLACK = 1e-6
-DEPTH = 0.02
-"""Share of a store's span that it may be outside its limits soon, before a new plan can answer, …"""
+AREA = 0.001
+"""Equal service: a store may be outside its limits for this share of span × time more than with nothing done."""
 DEPTH_LATER = 0.25
 """… and later, when many plans will have been made anew: what counts then is a course that is far off."""
 SOON_S = 7200.0
@@ -146,22 +146,21 @@ def _store_end(
     hard: bool,
     accepted: float,
 ) -> list[Judged]:
-    deepest = beyond.max(axis=0)
-    idle = deepest[lived.nothing]
-    found = []
-    for columns, words in ((lived.plan, ""), (lived.cut_off, " when contact is lost")):
-        depth = deepest[columns]
-        broken = depth > 0
+    deepest, found = beyond.max(axis=0), []
+    area = np.maximum(beyond, 0.0).sum(axis=0)
+    allowed = 0.0 if hard else AREA * span * beyond.shape[0]
+    groups = [(lived.plan, "")] + ([(lived.cut_off, " when contact is lost")] if hard else [])
+    for columns, words in groups:
+        broken = deepest[columns] > 0
         if not broken.any():
             continue
-        worse = broken & (depth > np.maximum(idle[: depth.size], 0.0))
+        idle = area[lived.nothing][: broken.size]
+        worse = broken & (area[columns] > idle + allowed)
         share = float(worse.mean())
         when = int(np.argmax((beyond[:, columns] > 0).any(axis=1)))
         low = rule in {"store_low", "store_bottom"}
-        most = float(np.quantile(depth, 1.0 - accepted)) + (0.0 if hard else DEPTH * span)
-        text = (
-            f"{store} leaves its limit {limit:g} ({rule}){words} in {share:.0%} of the futures more deeply than with nothing done"
-        )
+        most = float(np.quantile(np.maximum(deepest[columns], 0.0), 1.0 - accepted))
+        text = f"{store} leaves its limit {limit:g} ({rule}){words} in {share:.0%} of the futures more than with nothing done"
         found.append(
             _judged(
                 situation, rule, store, (when + 1) * lived.tick_s, limit - most if low else limit + most, limit, share, text,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from twin_sim.layout import Layout
 
 LOCAL, KEEP, STOP, RUN = -1, -2, 0, 1
-MARGIN = 0.05
+MARGIN = 0.1
 """A store counts as back inside its limits once this share of the span away from them."""
 
 
@@ -36,25 +36,42 @@ class Script:
     """Whether a machine goes back to local control while its store is outside its limits, as a new plan would do."""
     step: int = -1
     _given_back: bool = False
+    _left: npt.NDArray[np.bool_] | None = None
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
-        """Give the orders of a new step; hand machines back whose store has left its limits."""
+        """Give the orders of a new step, except to machines whose store has left its limits."""
         step = int((time - self.start).total_seconds() // self.step_s)
-        outside = self._outside(ensemble) if self.guarded else None
         if step != self.step and step >= 0:
             self.step = step
-            self._give(ensemble, min(step, len(self.orders)), outside)
-        elif outside is not None and outside.any():
-            self._hand_back(ensemble, outside)
+            self._give(ensemble, min(step, len(self.orders)), self._held_back(ensemble))
 
-    def _outside(self, ensemble: Ensemble) -> npt.NDArray[np.bool_]:
-        """Per asset and column of this script: its store is outside its limits."""
-        layout, level = ensemble.layout, ensemble.level[:, self.columns]
-        left = (level < layout.low) | (level > layout.high)
-        left[layout.real :] = False
-        if not left.any():
-            return np.zeros((0, 0), dtype=bool)
-        return np.asarray(left[layout.into] | left[layout.out_of])
+    def look_ahead(self, ensemble: Ensemble) -> None:
+        """Hand machines back whose store would leave its limits in the tick that begins, as a new plan would."""
+        if self.guarded and self.step < len(self.orders):
+            outside = self._outside(ensemble)
+            if outside is not None:
+                self._hand_back(ensemble, outside)
+
+    def _held_back(self, ensemble: Ensemble) -> npt.NDArray[np.bool_] | None:
+        if self._left is None:
+            return None
+        layout = ensemble.layout
+        return np.asarray(self._left[layout.into] | self._left[layout.out_of])
+
+    def _outside(self, ensemble: Ensemble) -> npt.NDArray[np.bool_] | None:
+        """Per asset and column of this script: its store leaves its limits, or left them and is not well back inside; None if none."""
+        layout, level = ensemble.layout, ensemble.ahead[: ensemble.layout.real, self.columns]
+        low, high = layout.low[: layout.real], layout.high[: layout.real]
+        out = (level < low) | (level > high)
+        if self._left is None:
+            if not out.any():
+                return None
+            self._left = np.zeros((layout.dummy + 1, out.shape[1]), dtype=bool)
+        room = MARGIN * (high - low)
+        left = self._left[: layout.real]
+        left &= (level < low + room) | (level > high - room)
+        left |= out
+        return np.asarray(self._left[layout.into] | self._left[layout.out_of])
 
     def _hand_back(self, ensemble: Ensemble, outside: npt.NDArray[np.bool_]) -> None:
         released = ensemble.released[:, self.columns]
@@ -75,7 +92,7 @@ class Script:
         rows = np.flatnonzero(order != KEEP)
         released, want = ensemble.released[rows, self.columns], ensemble.want[rows, self.columns]
         given = np.broadcast_to((order[rows] != LOCAL)[:, None], released.shape)
-        if outside is not None and outside.size:
+        if outside is not None:
             given = given & ~outside[rows]
         on = ensemble.on[rows, self.columns]
         ensemble.want[rows, self.columns] = np.where(given, (order[rows] == RUN)[:, None], np.where(~given & ~released, on, want))
