@@ -14,7 +14,7 @@ Values are those of the plant's own wire (before the site file's scale and offse
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,7 +28,8 @@ from plant.tags import Quality
 VERSION = 1
 SCHEMA_FILE = Path(__file__).with_name("messages.schema.json")
 
-WireValue = bool | int | float | str
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+WireValue = bool | int | Finite | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ class Advance:
 
     type: Literal["advance"] = "advance"
     seq: int
-    seconds: float = field(metadata={"gt": 0})
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,5 +104,4 @@ def data_value(value: bool | float | int | str | None, kind: ValueType, quality:
     code = {Quality.GOOD: StatusCodes.Good, Quality.UNCERTAIN: StatusCodes.Uncertain, Quality.BAD: StatusCodes.Bad}
     held = ua.Variant(None, ua.VariantType.Null) if value is None else ua.Variant(value, TYPES[kind])
     status = ua.StatusCode(ua.UInt32(code[Quality.BAD if value is None else quality]))
-    stamp = cast(ua.DateTime, time)
-    return ua.DataValue(Value=held, StatusCode=status, SourceTimestamp=stamp, ServerTimestamp=stamp)
+    return ua.DataValue(Value=held, StatusCode=status, SourceTimestamp=cast(ua.DateTime, time))

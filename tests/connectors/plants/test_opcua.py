@@ -22,6 +22,7 @@ from plant.errors import ConfigError, NotConnectedError, WriteRefusedError
 from plant.site import Site
 from plant.tags import Quality, Tag, ValueType
 from tests.connectors.hose import Hose
+from tests.connectors.patience import eventually
 from tests.connectors.tank_plant import START, TAGS, TankPlant, tank_site
 
 STEP = timedelta(minutes=15)
@@ -268,12 +269,3 @@ def reads(plant: Opcua) -> bool:
         return plant.read().number("tank.level") is not None
     except NotConnectedError:
         return False
-
-
-def eventually(true: object, within_s: float = 15.0) -> bool:
-    end = time.monotonic() + within_s
-    while time.monotonic() < end:
-        if true():  # type: ignore[operator]
-            return True
-        time.sleep(0.05)  # noqa: TID251 - a test waits by the wall
-    return False
