@@ -19,7 +19,8 @@ from plant.ports import Plant
 from plant.site import Site
 from plant.tags import Quality, Snapshot, Value
 
-OFF_POWER_SHARE = 0.05
+METER_KW = 0.3
+"""What a meter may be off around zero."""
 SETPOINT_TOLERANCE = 0.01
 
 
@@ -239,7 +240,7 @@ def _disagreements(asset: Asset, command: Command, setpoint: float | None, runni
         wrong.append(f"set-point reads {setpoint:g}, asked {command.setpoint:g}")
     expected = command.expected_power_kw
     if power is not None and expected is not None:
-        allowed = asset.power_tolerance * abs(expected) + OFF_POWER_SHARE * max(abs(expected), 1.0)
+        allowed = asset.power_tolerance * abs(expected) + METER_KW
         if abs(power - expected) > allowed:
             wrong.append(f"power reads {power:.1f} kW, expected {expected:.1f} kW ± {allowed:.1f}")
     return wrong

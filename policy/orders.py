@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plant.assets import Asset
+from plant.kpi import SECONDS_PER_HOUR
 from plant.orders import Action, Command, Reason
 from plant.site import Site
 from plant.situation import AssetState, Situation
@@ -94,8 +95,22 @@ def _written(site: Site, situation: Situation, intent: Intent, action: Action, s
         reason=intent.reason,
         words=intent.words,
         setpoint=setpoint,
-        expected_power_kw=intent.power_kw,
+        expected_power_kw=_expected_kw(situation, intent, action),
     )
+
+
+def _expected_kw(situation: Situation, intent: Intent, action: Action) -> float | None:
+    """What the meter should read soon after: standby where it stops, what its start takes where that takes a while."""
+    envelope = situation.envelope(intent.asset)
+    if envelope is None:
+        return intent.power_kw
+    number = envelope.assets.index(intent.asset)
+    if action is Action.SHUTDOWN:
+        return envelope.off_power_kw[number] if envelope.off_power_kw else 0.0
+    life = envelope.lives[number]
+    if not situation.state(intent.asset).running and life.startup_s > 0:
+        return life.start_energy_kwh * SECONDS_PER_HOUR / life.startup_s
+    return intent.power_kw
 
 
 def _may_change(situation: Situation, asset: str, *, starting: bool) -> bool:
