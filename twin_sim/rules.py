@@ -22,9 +22,6 @@ HARD_SHARE = 0.02
 SLACK = 1e-6
 AREA = 0.001
 """Equal service: a store may be outside its limits for this share of span × time more than with nothing done."""
-DEPTH_LATER = 0.25
-"""… and later, when many plans will have been made anew: what counts then is a course that is far off."""
-SOON_S = 7200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,15 +121,9 @@ def _stores(situation: Situation, lived: Lived, accepted: float) -> list[Judged]
                 ("store_top", levels - store.top, store.top, True),
             ]
         for rule, beyond, limit, hard in ends:
-            counted = beyond + SLACK if hard else beyond - _allowed(lived, span)
-            found += _store_end(situation, lived, store.name, rule, np.asarray(counted), limit, span, hard, accepted)
+            counted = np.asarray(beyond + SLACK if hard else beyond)
+            found += _store_end(situation, lived, store.name, rule, counted, limit, span, hard, accepted)
     return found
-
-
-def _allowed(lived: Lived, span: float) -> Floats:
-    """Depth outside soft limits that does not count, per tick, shape (ticks, 1)."""
-    soon = (np.arange(lived.recorder.ticks) + 1) * lived.tick_s <= SOON_S
-    return np.where(soon, DEPTH * span, DEPTH_LATER * span)[:, None]
 
 
 def _store_end(
