@@ -196,6 +196,36 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """What a model must reach to be used."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    metric: Literal["mae", "rmse", "wape", "mape", "mase", "nmse", "pinball", "coverage80", "false_alarms_per_month"]
+    most: float | None = None
+    least: float | None = None
+    target: str | None = None
+    """Tag that it is for; None = every target."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When `ems worker` does what."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    train_at: str | None = "02:00"
+    """Local time of day; None = never by itself."""
+    forecast_every_s: float | None = field(default=None, metadata={"gt": 0})
+    """None = the control step."""
+    accuracy_every_s: float = field(default=3600.0, metadata={"gt": 0})
+    retention_at: str = "03:30"
+    """Local time of day at which old readings are removed."""
+    retention_days: int | None = field(default=None, metadata={"ge": 1})
+    """Readings older than this are removed; None = kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
     """Models of forecasting and health."""
 
@@ -205,6 +235,15 @@ class Learning:
     """File of `forecasting/models`, or `auto` for the champion by backtest."""
     detector: str = "isolation_forest"
     history_days: int = field(default=60, metadata={"ge": 1})
+    thresholds: tuple[Threshold, ...] = ()
+    """A model that misses one is rejected."""
+    approval: Literal["person", "rule"] = "person"
+    """`rule`: a model that meets the thresholds is approved without a person."""
+    test_share: float = field(default=0.2, metadata={"gt": 0, "lt": 1})
+    """Share of the history, at its end, that a new model is measured on."""
+    worst_ratio: float = field(default=1.25, metadata={"gt": 1})
+    """Recent error over the promised one from which a model counts as degraded."""
+    schedule: Schedule = field(default_factory=Schedule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
