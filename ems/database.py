@@ -1,4 +1,4 @@
-"""The database under the historian: tables, connections, transactions, and its faults in words."""
+"""The database under the historian: connections, transactions, and its faults in words."""
 
 from __future__ import annotations
 
@@ -11,82 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from ems.tables import metadata, schema_table
 from plant.errors import ConfigError, HistorianError
 
-SCHEMA_VERSION = 1
-metadata = sa.MetaData()
-
-schema_table = sa.Table("ems_schema", metadata, sa.Column("version", sa.Integer, primary_key=True))
-
-tag_table = sa.Table(
-    "tags",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False, unique=True),
-    sa.Column("unit", sa.Text, nullable=False, default=""),
-)
-
-reading_table = sa.Table(
-    "readings",
-    metadata,
-    sa.Column("tag", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("time", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("value", sa.Double),
-    sa.Column("quality", sa.SmallInteger, nullable=False),
-    sa.Column("kind", sa.SmallInteger, nullable=False),
-    sa.Column("text", sa.Text),
-    sa.Column("source_time", sa.BigInteger),
-    sa.Column("server_time", sa.BigInteger),
-    sa.Column("words", sa.Text),
-    sqlite_with_rowid=False,
-)
-
-journal_table = sa.Table(
-    "journal",
-    metadata,
-    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
-    sa.Column("id", sa.Text, nullable=False, index=True),
-    sa.Column("time", sa.BigInteger, nullable=False),
-    sa.Column("cycle", sa.Text, nullable=False, index=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-    sa.Index("ix_journal_kind_time", "kind", "time"),
-    sa.Index("ix_journal_kind_seq", "kind", "seq"),
-)
-
-part_table = sa.Table(
-    "journal_parts",
-    metadata,
-    sa.Column("hash", sa.Text, primary_key=True),
-    sa.Column("content", sa.LargeBinary, nullable=False),
-)
-
-head_table = sa.Table(
-    "journal_head",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("seq", sa.BigInteger, nullable=False),
-    sa.Column("hash", sa.Text, nullable=False),
-)
-
-request_table = sa.Table(
-    "requests",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("id", sa.Text, nullable=False, unique=True),
-    sa.Column("time", sa.BigInteger, nullable=False),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("taken", sa.Boolean, nullable=False, default=False, index=True),
-)
-
-lease_table = sa.Table(
-    "leases",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("holder", sa.Text, nullable=False),
-    sa.Column("until", sa.BigInteger, nullable=False),
-)
+SCHEMA_VERSION = 2
 
 _SAID = (
     ("database is locked", "is locked by another program; stop that one, or wait until it has finished"),

@@ -13,8 +13,9 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from ems.database import Database, head_table, journal_table, part_table
+from ems.database import Database
 from ems.readings import instant_of, microseconds
+from ems.tables import head_table, journal_table, part_table
 from plant.errors import HistorianError, NotFoundError
 from plant.identity import canonical, content_id, digest
 from plant.times import iso

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import sqlalchemy as sa
 
-from ems.database import Database, reading_table, tag_table
+from ems.database import Database
+from ems.tables import reading_table, tag_table
 from plant.errors import DataError, NotFoundError
 from plant.table import Table, Times
 from plant.tags import Quality, Reading, Snapshot, Value

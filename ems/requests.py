@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from ems.database import Database, lease_table, request_table
+from ems.database import Database
 from ems.readings import instant_of, microseconds
+from ems.tables import lease_table, request_table
 from plant.errors import NotFoundError, RefusedError
 from plant.identity import canonical
 from plant.orders import Request
