@@ -10,6 +10,7 @@ from dash import Dash
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard import shell
 from dashboard.page import pages
@@ -22,11 +23,11 @@ from plant.errors import EmsError
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 HEARTBEAT_MS = 5000
 POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; worker-src 'self' blob:; "
     "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-"""Nothing is loaded from or sent to anywhere else. Plotly and Dash need inline and evaluated script of their own."""
+"""Nothing is loaded from or sent to anywhere else. Plotly and Dash need inline script and style of their own."""
 
 
 def build(loaded: LoadedSite, historian: Historian, host: str = "127.0.0.1") -> FastAPI:
@@ -65,7 +66,8 @@ def build(loaded: LoadedSite, historian: Historian, host: str = "127.0.0.1") -> 
     known = pages()
     for page in known:
         page.register(app, queries)
-    _route(server, app, tuple(page.path for page in known))
+    server.add_middleware(Pages, paths=frozenset(page.path for page in known))
+    server.add_api_route("/{path:path}", _missing, methods=["GET", "HEAD"], include_in_schema=False)
     return server
 
 
@@ -82,19 +84,30 @@ async def _fault(_request: Request, error: Exception) -> Response:
     return JSONResponse({"detail": str(error)}, status_code=status)
 
 
-def _route(server: FastAPI, app: Dash, paths: tuple[str, ...]) -> None:
-    """Every page by its address, and an honest 404 for all else: Dash alone would answer any path with the first page."""
+class Pages:
+    """Answers every page's address with the one document of the application, which then shows that page.
 
-    async def index() -> Response:
-        return Response(content=app.index(), media_type="text/html")
+    Parameters
+    ----------
+    app
+        The rest of the application.
+    paths
+        Addresses of the pages.
+    """
 
-    async def missing(path: str) -> Response:
-        raise HTTPException(status_code=404, detail=f"there is no /{path}")
+    def __init__(self, app: ASGIApp, paths: frozenset[str]) -> None:
+        self._app, self._paths = app, paths
 
-    for path in paths:
-        if path != "/":
-            server.add_api_route(path, index, methods=["GET"], include_in_schema=False)
-    server.add_api_route("/{path:path}", missing, methods=["GET"], include_in_schema=False)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, a page's as one for `/`."""
+        if scope["type"] == "http" and scope["path"] in self._paths:
+            scope = {**scope, "path": "/", "raw_path": b"/"}
+        await self._app(scope, receive, send)
+
+
+def _missing(path: str) -> Response:
+    """An honest 404: Dash alone would answer any path with the first page."""
+    raise HTTPException(status_code=404, detail=f"there is no /{path}")
 
 
 def serve(loaded: LoadedSite, host: str, port: int) -> None:

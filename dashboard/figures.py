@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from tsdownsample import MinMaxLTTBDownsampler
 
 from dashboard.theme import Theme
-from dashboard.views import Band, PowerView, StoreView
+from dashboard.views import AssetView, Band, PowerView, StoreView
 from dashboard.words import LocalTime, figures
 from plant.series import Series
 from plant.table import Floats, Table, Times
@@ -86,12 +86,61 @@ def stores(views: Sequence[StoreView], start: datetime, now: datetime, end: date
     return go.Figure({"data": traces, "layout": layout})
 
 
-def store(view: StoreView, start: datetime, now: datetime, end: datetime, theme: Theme, local: LocalTime) -> go.Figure:
-    """One store alone, with its legend."""
-    figure = stores((view,), start, now, end, theme, local)
-    return figure.update_layout(
-        showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}, margin={"t": 26}
-    )
+def asset_power(view: AssetView, theme: Theme, local: LocalTime) -> go.Figure:
+    """Power of one asset, measured and planned; below, its set-point."""
+    shift, traces = local.offset(view.now), list[Part]()
+    layout = dressed(theme, view.start + shift, view.end + shift)
+    both = view.setpoint is not None
+    if view.power is not None:
+        traces.append(line(view.power.past, "value", shift, "Power", theme.measured, "kW", width=1.8))
+    if view.course is not None:
+        traces.append(steps(view.course.power_kw, shift, "Power by plan", theme.planned, "kW", width=1.6, dash="dash"))
+    if view.setpoint is not None:
+        unit = view.setpoint.unit if view.setpoint.unit != "1" else ""
+        traces.append(
+            line(view.setpoint.past, "value", shift, "Set-point", theme.measured, unit, width=1.4, shape="hv") | {"yaxis": "y2"}
+        )
+        if view.course is not None and view.course.setpoint is not None:
+            planned = steps(view.course.setpoint, shift, "Set-point by plan", theme.planned, unit, width=1.4, dash="dash")
+            traces.append(planned | {"yaxis": "y2"})
+        layout["yaxis2"] = axis(theme, unit or "set-point") | {"domain": [0.0, 0.26], "anchor": "x", "nticks": 3}
+        layout["xaxis"] |= {"anchor": "y2"}
+    layout |= {
+        "yaxis": axis(theme, "kW") | {"domain": [0.34 if both else 0.0, 1.0]},
+        "shapes": [now_line(view.now + shift, theme)],
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        "margin": {"l": 56, "r": 14, "t": 8, "b": 40},
+        "uirevision": f"asset-{view.row.name}",
+    }
+    return go.Figure({"data": traces, "layout": layout})
+
+
+def sensors(view: AssetView, theme: Theme, local: LocalTime) -> go.Figure:
+    """The asset's sensors, each in a strip of its own; what its health model expected of a driver is drawn beside."""
+    if not view.sensors:
+        return nothing_to_show("The site file names no further sensors", theme)
+    shift, traces, shapes, words = local.offset(view.now), list[Part](), list[Part](), list[Part]()
+    expected = {driver.tag: driver.expected for driver in (view.health.drivers if view.health else ())}
+    layout = dressed(theme, view.start + shift, view.now + shift)
+    for number, trace in enumerate(view.sensors, start=1):
+        name = "" if number == 1 else str(number)
+        low, high = _strip(number, len(view.sensors))
+        traces.append(line(trace.past, "value", shift, trace.tag, theme.measured, trace.unit, width=1.6) | {"yaxis": f"y{name}"})
+        layout[f"yaxis{name}"] = axis(theme, trace.unit) | {"domain": [low, high - 0.04], "nticks": 4, "anchor": "x"}
+        words.append(strip_words(trace.tag, high, theme))
+        if trace.tag in expected:
+            shapes.append(level_line(expected[trace.tag], theme) | {"yref": f"y{name}"})
+            words.append(level_words(expected[trace.tag], "expected by the model", theme) | {"yref": f"y{name}"})
+    layout["xaxis"] |= {"nticks": 6, "anchor": "y" if len(view.sensors) < 2 else f"y{len(view.sensors)}"}
+    layout |= {"shapes": shapes, "annotations": words, "showlegend": False, "margin": {"l": 56, "r": 14, "t": 8, "b": 40}}
+    return go.Figure({"data": traces, "layout": layout | {"uirevision": f"sensors-{view.row.name}"}})
+
+
+def strip_words(words: str, top: float, theme: Theme) -> Part:
+    """The name of a strip, in its upper left corner."""
+    font = {"size": 12, "color": theme.ink}
+    place = {"xref": "paper", "yref": "paper", "x": 0, "xanchor": "left", "y": top, "yanchor": "top"}
+    return {"text": words, "showarrow": False, "font": font} | place
 
 
 def _strip(number: int, count: int) -> tuple[float, float]:

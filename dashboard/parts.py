@@ -11,10 +11,10 @@ from dash.development.base_component import Component
 from dashboard.figures import CONFIG, nothing_to_show
 from dashboard.theme import theme
 from dashboard.views import Order
-from dashboard.words import NONE, percent
+from dashboard.words import NONE, money, percent, quantity
 from plant.assets import Mode
 from plant.health import Severity
-from plant.orders import Action, OutcomeKind
+from plant.orders import Action, OutcomeKind, Spread, Verdict
 
 Piece = Component | str | None
 
@@ -96,3 +96,57 @@ def end_mark(order: Order) -> Component:
         return html.Span("UNDER WAY", className="end")
     look = "end" if order.outcome.kind in CALM_ENDS else "end attention"
     return html.Span(order.outcome.kind.value.replace("_", " "), className=look, title=order.outcome.words or None)
+
+
+def facts(*pairs: tuple[str, str]) -> Component:
+    """Names and values, one line each."""
+    return html.Dl([piece for name, value in pairs for piece in (html.Dt(name), html.Dd(value))], className="facts")
+
+
+KEYS = {
+    "cost": "Cost",
+    "energy_kwh": "Energy",
+    "demand_peak_kw": "Peak",
+    "co2_kg": "CO₂",
+    "served_share": "Service",
+    "starts": "Starts",
+    "violations": "Violations",
+    "health_min": "Lowest health",
+}
+UNITS = {"energy_kwh": "kWh", "demand_peak_kw": "kW", "co2_kg": "kg"}
+
+
+def figure_words(key: str, value: float, currency: str) -> str:
+    """A key figure with its unit."""
+    if key == "cost":
+        return money(value, currency).rstrip()
+    return percent(value, 2) if key.endswith("_share") else quantity(value, UNITS.get(key, ""))
+
+
+def spread_table(verdict: Verdict, currency: str) -> Component:
+    """Each figure over the futures, beside doing nothing on the same draws: median, and where nine of ten futures lie."""
+    alone = {spread.key: spread for spread in verdict.nothing}
+    rows = []
+    for spread in verdict.expected:
+        other = alone.get(spread.key)
+        rows.append(
+            html.Tr(
+                [
+                    html.Td(KEYS.get(spread.key, spread.key), className="strong"),
+                    html.Td(_spread(spread, currency), className="num"),
+                    html.Td(_spread(other, currency) if other else NONE, className="num"),
+                    html.Td(_difference(spread, other, currency) if other else NONE, className="num strong"),
+                ]
+            )
+        )
+    heads = [("", ""), ("This plan, p50 (p5 … p95)", "num"), ("Doing nothing, p50 (p5 … p95)", "num"), ("Difference", "num")]
+    return table(heads, rows) if rows else html.P("No figures were rehearsed.", className="none")
+
+
+def _spread(spread: Spread, currency: str) -> list[Component | str]:
+    span = f" ({figure_words(spread.key, spread.p5, '')} … {figure_words(spread.key, spread.p95, '')})"
+    return [html.Span(figure_words(spread.key, spread.p50, currency), className="strong"), html.Span(span, className="muted")]
+
+
+def _difference(spread: Spread, other: Spread, currency: str) -> str:
+    return figure_words(spread.key, spread.p50 - other.p50, currency)

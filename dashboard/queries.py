@@ -9,16 +9,17 @@ from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from dashboard import details
 from dashboard.charts import Charts
 from dashboard.orders import Orders, coming
-from dashboard.views import AssetRow, KeyFigures, Order, Overview, Pulse, Step
-from dashboard.words import LocalTime
+from dashboard.views import AssetRow, AssetView, KeyFigures, Order, Overview, PlanView, Pulse, Step
+from dashboard.words import LocalTime, quantity
 from ems.config import LoadedSite
 from ems.historian import Historian
 from ems.ledger import Ledger, common, since, total
 from ems.raised import needing_a_person
 from plant.assets import Asset
-from plant.errors import EmsError
+from plant.errors import EmsError, NotFoundError
 from plant.events import Alarm
 from plant.health import Health
 from plant.kpi import Kpi
@@ -112,7 +113,7 @@ class Queries:
 
     def _overview(self) -> Overview:
         situation, plan = self.situation(), self.plan()
-        newest = self.orders.newest(situation)
+        newest = self.told()
         steps = coming(plan, situation) if plan and situation else ()
         if situation is None:
             return Overview(
@@ -195,10 +196,54 @@ class Queries:
             coming=step,
         )
 
+    def plans(self) -> tuple[PlanView, ...]:
+        """The newest plans with their verdicts, newest first."""
+        return self.once("plans", lambda: details.plans(self.historian))
+
+    def plan_view(self, plan_id: str | None) -> PlanView | None:
+        """A plan with its verdict; the newest if none is named, None if there is none.
+
+        Raises
+        ------
+        NotFoundError
+            If the journal has no such plan.
+        """
+        if plan_id is not None:
+            return details.plan(self.historian, plan_id)
+        newest = self.plans()
+        return newest[0] if newest else None
+
+    def asset_view(self, name: str) -> AssetView:
+        """One asset's page.
+
+        Raises
+        ------
+        NotFoundError
+            If the site has no such asset, or no cycle has been recorded.
+        """
+        situation, view = self.situation(), self.overview()
+        if situation is None:
+            raise NotFoundError("no cycle has been recorded yet")
+        row = next((item for item in view.assets if item.name == name), None)
+        if row is None:
+            raise NotFoundError(f"no asset {name!r}: there are {', '.join(asset.name for asset in self.site.assets)}")
+        return details.asset(self.site, self.charts, situation, self.plan(), row, self.told())
+
     def setpoint_unit(self, asset: Asset) -> str:
         """Unit of an asset's set-point; empty if it has none."""
         wanted = asset.tags.setpoint_write or asset.tags.setpoint
         return next((tag.unit for tag in self.site.tags if tag.name == wanted), "")
+
+    def setpoint_words(self, asset: str, setpoint: float | None) -> str:
+        """A set-point with its unit; empty if there is none."""
+        if setpoint is None:
+            return ""
+        known = next((item for item in self.site.assets if item.name == asset), None)
+        return quantity(setpoint, self.setpoint_unit(known) if known else "")
+
+    def told(self) -> tuple[Order, ...]:
+        """The newest commands with their ends."""
+        return self.once("told", lambda: self.orders.newest(self.situation()))
 
     def site_mode(self) -> str:
         """The site file's highest mode."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, callback_context, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, callback_context, dcc, html, no_update
 from dash.development.base_component import Component
 
 from dashboard.page import Page, address, pages
@@ -94,7 +94,7 @@ def register(app: Dash, queries: Queries) -> None:
         Input("theme-button", "n_clicks"),
     )
 
-    @app.callback(Output("page", "children"), Output("nav-links", "children"), Input("url", "pathname"), State("url", "search"))
+    @app.callback(Output("page", "children"), Output("nav-links", "children"), Input("url", "pathname"), Input("url", "search"))
     def turn(path: str, search: str | None) -> tuple[Component, list[Component]]:
         page = known.get(path)
         shown = page.layout(queries, address(path, search)) if page else html.P(f"There is no page {path}.", className="none")

@@ -9,7 +9,7 @@ from plant.assets import Mode
 from plant.events import Alarm
 from plant.health import Health, Severity
 from plant.kpi import Kpi
-from plant.orders import Action, Command, Outcome
+from plant.orders import Action, Command, Course, Outcome, Plan, Verdict
 from plant.series import Series
 from plant.table import Table
 
@@ -173,3 +173,45 @@ class Overview:
     """Soonest first."""
     alarms: tuple[Alarm, ...]
     """Those that need a person, most urgent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanView:
+    """A plan with what living through it showed."""
+
+    plan: Plan
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One tag over the past day."""
+
+    tag: str
+    unit: str
+    past: Table
+    """Column `value`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetView:
+    """All of one asset's page."""
+
+    now: datetime
+    start: datetime
+    end: datetime
+    row: AssetRow
+    power: Trace | None
+    setpoint: Trace | None
+    sensors: tuple[Trace, ...]
+    course: Course | None
+    """What the newest plan intends for it."""
+    health: Health | None
+    orders: tuple[Order, ...]
+    """Newest first."""
+    may_start: bool
+    may_stop: bool
+    remote: bool
+    tripped: bool
+    lock: str
+    """Who locked it and why; empty if nobody did."""

@@ -70,6 +70,10 @@ class LocalTime:
         """Date, time and zone."""
         return NONE if time is None else f"{time.astimezone(self.zone):%Y-%m-%d %H:%M:%S %Z}"
 
+    def stamp(self, time: datetime | None) -> str:
+        """Date and time without the zone: for columns that are sorted as text."""
+        return NONE if time is None else f"{time.astimezone(self.zone):%Y-%m-%d %H:%M}"
+
     def near(self, time: datetime | None, now: datetime | None) -> str:
         """Hours and minutes, with the date where it is another local day than `now`."""
         if time is None or now is None:

@@ -166,7 +166,7 @@ def order_list(view: Overview, queries: Queries) -> list[Component]:
 
 
 def _soon(step: Step, view: Overview, queries: Queries) -> Component:
-    shown = _setpoint(queries, step.asset, step.setpoint)
+    shown = queries.setpoint_words(step.asset, step.setpoint)
     return html.Div(
         className="order soon",
         children=[
@@ -179,7 +179,7 @@ def _soon(step: Step, view: Overview, queries: Queries) -> Component:
 
 def _past(order: Order, view: Overview, queries: Queries) -> Component:
     command = order.command
-    shown = _setpoint(queries, command.asset, command.setpoint)
+    shown = queries.setpoint_words(command.asset, command.setpoint)
     return html.Div(
         className="order",
         children=[
@@ -189,10 +189,6 @@ def _past(order: Order, view: Overview, queries: Queries) -> Component:
             html.Span(f"{words_of(command.reason.value)}: {command.words}", className="why"),
         ],
     )
-
-
-def _setpoint(queries: Queries, asset: str, setpoint: float | None) -> str:
-    return "" if setpoint is None else quantity(setpoint, queries.setpoint_unit(queries.site.asset(asset)))
 
 
 def asset_table(view: Overview, queries: Queries) -> Component:

@@ -20,6 +20,7 @@ from ems.historian import Historian
 from ems.web import free_port
 from plant.assets import Mode
 from tests.dashboard import works
+from tests.dashboard.scribe import Scribe
 
 CHROMIUM = os.environ.get("EMS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (
@@ -83,7 +84,7 @@ class Site:
     """A works with its historian and the web before it."""
 
     folder: Path
-    scribe: works.Scribe
+    scribe: Scribe
     port: int
     flags: tuple[str, ...]
     process: subprocess.Popen[bytes] | None = None
@@ -117,7 +118,7 @@ def made(folder: Path, cycles: int, mode: Mode = Mode.CONTROL, *, lock_step: boo
     loaded = works.loaded(folder, mode, lock_step=lock_step)
     with Historian(historian_url(loaded)) as historian:
         flags = (mode.value, "lock_step" if lock_step else "wall_clock")
-        site = Site(folder=folder, scribe=works.Scribe(loaded, historian).run(cycles), port=free_port(), flags=flags)
+        site = Site(folder=folder, scribe=Scribe(loaded, historian).run(cycles), port=free_port(), flags=flags)
         site.start()
         try:
             yield site

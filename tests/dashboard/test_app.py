@@ -13,6 +13,7 @@ from ems.config import historian_url
 from ems.historian import Historian
 from plant.errors import HistorianError
 from tests.dashboard import works
+from tests.dashboard.scribe import Scribe
 
 CYCLES = 30
 
@@ -21,7 +22,7 @@ CYCLES = 30
 def historian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Historian]:
     loaded = works.loaded(tmp_path_factory.mktemp("works"))
     with Historian(historian_url(loaded)) as opened:
-        works.Scribe(loaded, opened).run(CYCLES)
+        Scribe(loaded, opened).run(CYCLES)
         yield opened
 
 
@@ -70,7 +71,7 @@ def test_unknown_paths_are_not_found(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/", "/static/ems.css", "/static/watchdog.js", "/_dash-layout"])
+@pytest.mark.parametrize("path", ["/", "/commands", "/static/ems.css", "/static/watchdog.js", "/_dash-layout"])
 def test_pages_may_load_from_here_only(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200

@@ -16,15 +16,17 @@ TIMES = f"() => {TRACE}.x"
 COLOUR = f"() => {{ const trace = {TRACE}; return trace ? trace.line.color : ''; }}"
 
 
-def opened(page: Page, url: str) -> None:
-    page.goto(url)
+def opened(page: Page, site: Site) -> None:
+    """The Overview once it is live: something must just have been journalled, or it would be stale."""
+    page.goto(site.url)
+    site.scribe.run(1)
     page.wait_for_selector(LIVE, timeout=30_000)
     page.wait_for_selector("#tiles .tile", timeout=30_000)
     page.wait_for_function(f"({COUNT})() > 0", timeout=30_000)
 
 
 def test_shows_what_is_journalled_and_grows(page: Page, site: Site) -> None:
-    opened(page, site.url)
+    opened(page, site)
     expect(page.locator("#tiles")).to_contain_text("Saving today against doing nothing")
     expect(page.locator("#tiles")).to_contain_text("EUR")
     expect(page.locator("#assets tbody tr")).to_have_count(12)
@@ -40,14 +42,14 @@ def test_shows_what_is_journalled_and_grows(page: Page, site: Site) -> None:
 
 
 def test_charts_have_no_button_that_sends_data_elsewhere(page: Page, site: Site) -> None:
-    opened(page, site.url)
+    opened(page, site)
     titles = page.locator("#power .modebar-btn").evaluate_all("found => found.map(one => one.getAttribute('data-title') || '')")
     assert titles
     assert not [title for title in titles if any(word in title.lower() for word in ("share", "cloud", "studio", "plotly"))]
 
 
 def test_theme_changes_page_and_charts_and_is_kept(page: Page, site: Site) -> None:
-    opened(page, site.url)
+    opened(page, site)
     light = page.evaluate(COLOUR)
     page.click("#theme-button")
     page.wait_for_function(f"({COLOUR})() !== '{light}'")
@@ -58,7 +60,7 @@ def test_theme_changes_page_and_charts_and_is_kept(page: Page, site: Site) -> No
 
 
 def test_a_lost_server_is_seen_and_the_gap_filled(page: Page, site: Site, watched: Watched) -> None:
-    opened(page, site.url)
+    opened(page, site)
     last = page.evaluate(LAST)
     watched.offline = True
     site.stop()
