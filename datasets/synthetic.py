@@ -116,12 +116,16 @@ def wind_m_s(rng: np.random.Generator, when: Hours) -> Floats:
 
 
 def price_per_kwh(rng: np.random.Generator, when: Hours, irradiance: Floats, base: float = 0.105) -> Floats:
-    """Day-ahead price of each hour: morning and evening peaks, a valley where the sun shines, cheaper on free days."""
+    """Day-ahead price of each hour: peaks in the morning and evening, a valley at noon that is the deeper the sunnier it is.
+
+    The weather's ups and downs over days and hours stand for wind power; free days are cheaper.
+    """
     morning = np.exp(-(((when.hour - 8.0) / 1.9) ** 2))
     evening = np.exp(-(((when.hour - 19.0) / 2.1) ** 2))
     night = np.exp(-(((when.hour - 3.0) / 2.8) ** 2))
-    level = np.exp(wander(rng, when.steps, when.step_s, 48.0, 0.16))
-    shape = 1.0 + 0.35 * morning + 0.85 * evening - 0.32 * night - 0.75 * np.minimum(irradiance / 520.0, 1.0)
+    noon = np.exp(-(((when.hour - 13.0) / 2.2) ** 2))
+    level = np.exp(wander(rng, when.steps, when.step_s, 48.0, 0.16) + wander(rng, when.steps, when.step_s, 4.0, 0.18))
+    shape = 1.0 + 0.45 * morning + 0.95 * evening - 0.30 * night - 0.40 * noon - 0.35 * np.minimum(irradiance / 520.0, 1.0)
     price = base * level * np.maximum(shape, 0.12) * np.where(when.working > 0, 1.0, 0.82)
     per_hour = max(1, round(3600.0 / when.step_s))
     whole = np.arange(when.steps) // per_hour
