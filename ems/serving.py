@@ -1,0 +1,120 @@
+"""Models at work: the registry's forecasters and health models loaded, and forecasts issued by all that run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from anomaly.learner import Learner
+from ems.config import LoadedSite
+from ems.forecasts import targets
+from ems.historian import Historian
+from ems.issued import Issued, IssuedForecasts
+from ems.registry import ModelRecord, Registry, State
+from ems.training import registry_of, unit_of
+from plant.errors import EmsError, NotFoundError, RefusedError
+from plant.ports import Forecaster
+from plant.table import Table
+from plant.times import steps_between
+
+Say = Callable[[str], None]
+_MEMORY = timedelta(days=70)
+"""History that a forecast looks back on."""
+
+
+def served_forecasters(loaded: LoadedSite, historian: Historian, say: Say = lambda _: None) -> dict[str, Forecaster]:
+    """The serving forecaster of every target that has one; a model that must not be loaded is left out and said."""
+    registry = registry_of(loaded, historian)
+    found: dict[str, Forecaster] = {}
+    for target in targets(loaded.site):
+        record = registry.serving(f"forecast/{target}")
+        model = None if record is None else _loaded(registry, record, say)
+        if isinstance(model, Forecaster):
+            found[target] = model
+    return found
+
+
+def served_learners(loaded: LoadedSite, historian: Historian, say: Say = lambda _: None) -> dict[str, Learner]:
+    """The serving health models by asset; empty if none serve."""
+    registry = registry_of(loaded, historian)
+    record = registry.serving(f"health/{loaded.site.site.name}")
+    model = None if record is None else _loaded(registry, record, say)
+    if not isinstance(model, dict):
+        return {}
+    return {str(asset): learner for asset, learner in model.items() if isinstance(learner, Learner)}
+
+
+def _loaded(registry: Registry, record: ModelRecord, say: Say) -> object:
+    try:
+        return registry.load(record.id)
+    except RefusedError as error:
+        say(str(error))
+        return None
+
+
+def running(registry: Registry, target: str) -> list[ModelRecord]:
+    """The models whose forecasts are made: the serving one, and approved ones in its shadow."""
+    name = f"forecast/{target}"
+    return [*registry.models(name, State.SERVING), *registry.models(name, State.APPROVED)]
+
+
+def issue(
+    loaded: LoadedSite,
+    historian: Historian,
+    target: str,
+    times: list[datetime],
+    *,
+    model: str | None = None,
+    say: Say = lambda _: None,
+) -> list[Issued]:
+    """Forecast a target at issue times with every model that runs (or one), keep the forecasts, and return them.
+
+    Each forecast knows only readings before its issue time, so times that lie behind replay what would have been said.
+
+    Raises
+    ------
+    NotFoundError
+        If no model runs for the target.
+    """
+    registry = registry_of(loaded, historian)
+    records = [registry.get(model)] if model else running(registry, target)
+    if not records:
+        raise NotFoundError(f"no model runs for {target!r}: train one (`ems forecast train`) and approve it (`ems models approve`)")
+    made: list[Issued] = []
+    history = _history(loaded, historian, times)
+    for record in records:
+        forecaster = _loaded(registry, record, say)
+        if isinstance(forecaster, Forecaster):
+            made += [each for time in times if (each := _one(loaded, record, forecaster, history, target, time, say)) is not None]
+    IssuedForecasts(historian.database).add(made)
+    return made
+
+
+def _one(
+    loaded: LoadedSite, record: ModelRecord, forecaster: Forecaster, history: Table, target: str, time: datetime, say: Say
+) -> Issued | None:
+    control = loaded.site.control
+    steps = steps_between(time, time + timedelta(seconds=control.horizon_s), control.step_s)
+    known = history.before(np.datetime64(time.replace(tzinfo=None), "us"))
+    try:
+        forecast = forecaster.predict(known, None, time, steps)
+    except EmsError as error:
+        say(f"{record.id} at {time.isoformat()}: {error}")
+        return None
+    unit = unit_of(loaded.site, target)
+    p10, p50, p90 = (replace(series, unit=unit) for series in (forecast.p10, forecast.p50, forecast.p90))
+    return Issued(model=record.id, forecast=replace(forecast, model_id=record.id, p10=p10, p50=p50, p90=p90))
+
+
+def _history(loaded: LoadedSite, historian: Historian, times: list[datetime]) -> Table:
+    from datasets.repair import resample
+
+    site = loaded.site
+    names = [tag.name for tag in site.tags] + [tag.name for tag in site.virtual_tags]
+    table = historian.table(names, min(times) - _MEMORY, max(times))
+    if len(table) < 2:
+        raise NotFoundError(f"no readings in the {_MEMORY.days} days before {min(times).isoformat()}")
+    return resample(table, site.control.step_s)
