@@ -32,6 +32,7 @@ def carry_out(
     verdict: Verdict | None,
     *,
     by_person: bool = False,
+    at_once: bool = False,
 ) -> tuple[Ended, ...]:
     """Journal, check, write, wait, read back.
 
@@ -41,6 +42,8 @@ def carry_out(
         What the rehearsal said; its `valid_while` is checked before each write. None for releases.
     by_person
         Commands of an operator: allowed in ADVISE too.
+    at_once
+        Read back now instead of waiting: nothing comes after.
     """
     if not commands:
         return ()
@@ -61,7 +64,7 @@ def carry_out(
         else:
             written.append(sent)
     if written:
-        last = gate.confirm(written, end)
+        last = gate.confirm(written, end, at_once=at_once)
         if last is not None:
             memory.take(last)
     return tuple(done)
@@ -90,12 +93,14 @@ def _sent(
     return gate.send(command)
 
 
-def give_back(works: Works, memory: Memory, gate: Gate, cycle: str, assets: Sequence[str], words: str) -> tuple[Ended, ...]:
+def give_back(
+    works: Works, memory: Memory, gate: Gate, cycle: str, assets: Sequence[str], words: str, *, at_once: bool = False
+) -> tuple[Ended, ...]:
     """Give assets back to their own local control (or into their safe state), journalled like every command."""
     now = gate.now()
     life_s = max(works.site.control.expires_s, works.site.control.every_s)
     commands = [release_command(name, now, life_s, Reason.SAFETY, words) for name in assets if not memory.standings[name].released]
-    return carry_out(works, memory, gate, cycle, commands, None)
+    return carry_out(works, memory, gate, cycle, commands, None, at_once=at_once)
 
 
 def alarms_of(command: Command, outcome: Outcome) -> list[Alarm]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ems.config import LoadedSite, historian_url, load
@@ -38,7 +39,7 @@ def checkup(file: Path | None, *, plant: bool) -> tuple[Finding, ...]:
     findings.append(Finding(what="disk", well=free > LEAST_FREE_BYTES, words=f"{free / 2**30:.1f} GiB free"))
     try:
         with Historian(historian_url(loaded)) as historian:
-            findings += [_found(what, lambda look=look: look(historian)) for what, look in LOOKS]
+            findings += [_found(what, partial(look, historian)) for what, look in LOOKS]
     except EmsError as error:
         findings.append(Finding(what="historian", well=False, words=str(error)))
     if plant:

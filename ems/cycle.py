@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -102,7 +103,7 @@ def obey(works: Works, memory: Memory, gate: Gate, cycle: str, attempt: Attempt)
 def record(works: Works, cycle: str, situation: Situation, attempts: tuple[Attempt, ...], failures: tuple[str, ...]) -> None:
     """Journal what was weighed: situations made tighter, plans, verdicts, strategies that failed."""
     tighter = [attempt.situation for attempt in attempts if attempt.situation.id != situation.id]
-    groups = [
+    groups: list[tuple[str, Sequence[object]]] = [
         ("situation", list(dict.fromkeys(tighter))),
         ("plan", [attempt.plan for attempt in attempts]),
         ("verdict", [attempt.verdict for attempt in attempts]),

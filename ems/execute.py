@@ -129,7 +129,9 @@ class Gate:
             return ended(command, kind, at, str(error))
         return Written(command=command, at=at)
 
-    def confirm(self, written: list[Written], outcomes: Callable[[Command, Outcome], None]) -> Snapshot | None:
+    def confirm(
+        self, written: list[Written], outcomes: Callable[[Command, Outcome], None], *, at_once: bool = False
+    ) -> Snapshot | None:
         """Wait for each command's read-back window, shortest first; every command ends in exactly one outcome.
 
         Parameters
@@ -138,6 +140,8 @@ class Gate:
             Commands that went out.
         outcomes
             Called with each command's outcome as soon as it is known.
+        at_once
+            Judge by one reading now instead of waiting.
 
         Returns
         -------
@@ -145,8 +149,7 @@ class Gate:
         """
         waiting, snapshot = list(written), None
         while waiting:
-            window = min(waiting, key=self._deadline)
-            alive = self.wait_until(self._deadline(window))
+            alive = not at_once and self.wait_until(min(self._deadline(item) for item in waiting))
             snapshot = self._read()
             still: list[Written] = []
             for item in waiting:

@@ -20,8 +20,9 @@ def watch(works: Works, memory: Memory, cycle: str, snapshot: Snapshot) -> None:
         if found is None:
             continue
         changes, alarms = ([found.mode] if found.mode else []), ([found.alarm] if found.alarm else [])
-        groups = [("event", [found.event]), ("alarm", alarms), ("mode", changes)]
-        works.historian.append_all(groups, cycle=cycle, time=snapshot.time)
+        works.historian.append_all(
+            [("event", [found.event]), ("alarm", alarms), ("mode", changes)], cycle=cycle, time=snapshot.time
+        )
         for change in changes:
             memory.moded(change)
         if found.given_back:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from policy.invariants import check as invariants
 
 from ems.cycle import unrehearsed
 from ems.decide import weighed
@@ -153,6 +152,8 @@ class Replayer:
     def _verified(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
         """A plan that the clock cut: feasible, and inside its own bound."""
         plan = recorded.plan
+        from policy.invariants import check as invariants
+
         broken = invariants(plan, recorded.situation)
         if broken:
             return "different", (Difference(id=plan.id, field="feasible", recorded="yes", replayed="; ".join(broken)),)

@@ -189,7 +189,7 @@ def _part(going: Run, words: str) -> None:
     """Give every asset back; what cannot be given back is left to the plant's own watchdog."""
     try:
         names = [asset.name for asset in going.works.site.assets]
-        going.parted += give_back(going.works, going.memory, going.gate, "", names, words)
+        going.parted += give_back(going.works, going.memory, going.gate, "", names, words, at_once=True)
     except EmsError as error:
         log.error("assets could not be given back through the journal: %s", error)
 
