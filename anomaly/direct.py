@@ -37,6 +37,7 @@ def judged(asset: str, name: str, model_id: str, normal: Normal, each: Floats) -
     known: Bools = np.isfinite(each)
     distance = np.where(known.any(axis=1), np.where(known, each, 0.0).max(axis=1, initial=0.0), np.nan)
     square = np.where(known, each, 0.0) ** 2
+    slow = health.settled(distance)
     beyond = np.nan_to_num(distance) > 1.0
     return Judgement(
         asset=asset,
@@ -46,7 +47,8 @@ def judged(asset: str, name: str, model_id: str, normal: Normal, each: Floats) -
         part_names=(name,),
         parts=distance[:, None],
         distance=distance,
-        settled=health.settled(distance),
+        settled=slow,
+        rows_to_d=health.rows_to_zone_d(slow),
         alarm=health.delayed(beyond, ADVISORY),
         trip=health.delayed(beyond, CONTROL),
         shares=square / np.maximum(square.sum(axis=1, keepdims=True), np.finfo(float).tiny),

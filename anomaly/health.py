@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from anomaly.features import Bools, trailing_mean
 from anomaly.profiles import Profile
@@ -22,6 +21,8 @@ _TREND_BLOCKS = 6
 _TREND_BLOCK_ROWS = 10
 TREND_ROWS = _TREND_BLOCKS * _TREND_BLOCK_ROWS
 """Rows that a trend is taken from."""
+_STUDENT_90 = 1.533
+"""90th percentile of Student's t with `_TREND_BLOCKS` − 2 degrees of freedom."""
 _LEAST_CONFIDENCE = 0.5
 
 
@@ -99,7 +100,7 @@ def rows_to_zone_d(distance: Floats) -> Floats:
     slope = blocks @ at / (at**2).sum()
     fit = blocks.mean(axis=1)[:, None] + slope[:, None] * at
     error = np.sqrt(((blocks - fit) ** 2).sum(axis=1) / (_TREND_BLOCKS - 2) / (at**2).sum())
-    reach = float(stats.t.ppf(0.9, _TREND_BLOCKS - 2)) * error
+    reach = _STUDENT_90 * error
     left = ZONES[2][0] - distance
     certain = (slope - reach > 1e-9) & (left > 0)
     safe = np.where(certain, slope, 1.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from anomaly import health
 from anomaly.baseline import Normal
-from anomaly.features import Bools, trailing_mean, utc_of
+from anomaly.features import Bools, utc_of
 from anomaly.modes import NAMES
 from plant.health import Driver, Health
 from plant.table import Floats
@@ -32,6 +33,8 @@ class Judgement:
         Detectors, and their distances in thresholds, shape (rows, parts).
     distance, settled
         Shape (rows,): the combined distance in thresholds, and the slower one that the score shows; NaN = not judged.
+    rows_to_d
+        Shape (rows, 3): p10, p50, p90 of the rows until zone D by the trend; NaN = no estimate.
     alarm, trip
         Shape (rows,): of the advisory and the control profile.
     shares
@@ -48,6 +51,7 @@ class Judgement:
     parts: Floats
     distance: Floats
     settled: Floats
+    rows_to_d: Floats
     alarm: Bools
     trip: Bools
     shares: Floats
@@ -66,8 +70,7 @@ class Judgement:
     def drivers(self, row: int) -> tuple[Driver, ...]:
         """The sensors that deviate most in a row, largest share first."""
         first = max(0, row + 1 - self.rows)
-        actual = trailing_mean(self.normal.actual[first : row + 1], self.rows)[-1]
-        expected = trailing_mean(self.normal.expected[first : row + 1], self.rows)[-1]
+        actual, expected = (_mean(values[first : row + 1]) for values in (self.normal.actual, self.normal.expected))
         order = np.argsort(-self.shares[row], kind="stable")[:_DRIVERS]
         return tuple(
             Driver(
@@ -97,11 +100,11 @@ class Judgement:
     def hours_to_d(self, row: int) -> tuple[float, float, float] | None:
         """p10, p50, p90 of the hours until zone D by the trend up to a row; None = no estimate."""
         first = max(0, row + 1 - health.TREND_ROWS)
-        rows = health.rows_to_zone_d(self.settled[first : row + 1])[-1]
         times = self.normal.times[first : row + 1]
-        if not np.isfinite(rows).all() or times.size < 2:
+        rows = self.rows_to_d[row]
+        if times.size < health.TREND_ROWS or not math.isfinite(rows[0]):
             return None
-        hours = float(np.median(np.diff(times).astype(np.int64))) / 3.6e9
+        hours = float((times[-1] - times[0]).astype(np.int64)) / 3.6e9 / (times.size - 1)
         low, middle, high = (float(value) * hours for value in rows)
         return low, middle, high
 
@@ -117,3 +120,11 @@ class Judgement:
         if not np.isfinite(self.normal.z[row]).any():
             return f"not enough data: {NAMES[code]} was not seen often enough when the baseline was learned"
         return "some readings are missing"
+
+
+def _mean(values: Floats) -> Floats:
+    """Mean of each column over its known values, NaN where there are none."""
+    known = np.isfinite(values)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    mean: Floats = np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+    return mean

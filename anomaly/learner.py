@@ -187,10 +187,11 @@ class Learner(ABC):
             views[profile.name], parts[profile.name], distances[profile.name] = view, each, distance
             alarms[profile.name] = health.delayed(np.nan_to_num(distance) > 1.0, profile)
         first = self.profiles[0]
+        slow = health.settled(distances[first.name])
         shares = self._shares(views[first.name], parts[first.name], self._memory.fitted[first.name])
         return Judgement(
             asset=asset, model_id=self.model_id, normal=normal, rows=first.average_rows, part_names=self._part_names(),
-            parts=parts[first.name], distance=distances[first.name], settled=health.settled(distances[first.name]),
+            parts=parts[first.name], distance=distances[first.name], settled=slow, rows_to_d=health.rows_to_zone_d(slow),
             alarm=alarms[first.name], trip=alarms.get(CONTROL.name, np.zeros(len(window), dtype=bool)),
             shares=shares, confidence=_confidence(normal, first.average_rows),
         )  # fmt: skip

@@ -11,7 +11,7 @@ from anomaly.part import Part, View
 from anomaly.profiles import CONTROL, Profile
 from plant.table import Floats
 
-_TREES = 100
+_TREES = 50
 _SAMPLES = 256
 
 
