@@ -133,6 +133,6 @@ def utc_of(time: np.datetime64) -> datetime:
 
 
 def renamed(table: Table, names: Mapping[str, str]) -> Table:
-    """The columns that `names` lists, under their new names; a column the table lacks is all NaN."""
+    """Columns under new names: `names` maps each new name to the old one; a column the table lacks is all NaN."""
     missing = np.full(len(table), np.nan)
-    return Table(times=table.times, columns={new: table.columns.get(old, missing) for old, new in names.items()})
+    return Table(times=table.times, columns={new: table.columns.get(old, missing) for new, old in names.items()})

@@ -1,4 +1,4 @@
-"""One suite for every Detector: scores in 0..1, causal, an injected fault lowers them, healthy rows raise no alarm, gaps survive."""
+"""One suite for every Detector: scores in 0..1, causal, lowered by a fault, quiet when healthy; gaps are survived."""
 
 from __future__ import annotations
 
