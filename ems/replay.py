@@ -19,6 +19,7 @@ from plant.kinds import find
 from plant.orders import Cut, Plan, Verdict
 from plant.situation import Situation
 from policy.guard import check
+from policy.invariants import check as invariants
 from twin_sim.calibration import Calibration
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import rehearse
@@ -73,6 +74,7 @@ class Replayer:
 
     def __init__(self, historian: Historian) -> None:
         self._historian = historian
+        self._runs = historian.records("run", RunRecord)
         self._models: dict[str, SiteModel] = {}
         self._strategies: dict[tuple[str, str], Any] = {}
 
@@ -84,9 +86,11 @@ class Replayer:
         NotFoundError
             If there is no such plan.
         """
-        entries = self._historian.entries("plan")
-        found = [entry for entry in entries if plan_id in (None, entry.id, parse(entry, Plan).situation, entry.cycle)]
-        if plan_id is not None and not found:
+        entries = list(self._historian.entries("plan"))
+        if plan_id is None:
+            return entries
+        found = [entry for entry in entries if plan_id in (entry.id, entry.cycle, parse(entry, Plan).situation)]
+        if not found:
             raise NotFoundError(f"the journal has no decision {plan_id!r}: name a plan, situation or cycle id")
         return found
 
@@ -105,7 +109,7 @@ class Replayer:
         """
         plan = parse(entry, Plan)
         verdicts = [found for found in self._historian.records("verdict", Verdict, cycle=entry.cycle) if found.plan_id == plan.id]
-        runs = [run for run in self._historian.records("run", RunRecord) if run.time <= entry.time]
+        runs = [run for run in self._runs if run.time <= entry.time]
         calibrations = self._historian.entries("calibration", until=entry.time, newest_first=True, limit=1)
         if not verdicts or not runs:
             raise HistorianError(f"the journal lacks the verdict or the run of plan {plan.id}")
@@ -152,8 +156,6 @@ class Replayer:
     def _verified(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
         """A plan that the clock cut: feasible, and inside its own bound."""
         plan = recorded.plan
-        from policy.invariants import check as invariants
-
         broken = invariants(plan, recorded.situation)
         if broken:
             return "different", (Difference(id=plan.id, field="feasible", recorded="yes", replayed="; ".join(broken)),)
