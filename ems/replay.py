@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-
 from ems.cycle import unrehearsed
 from ems.decide import weighed
 from ems.heed import OPERATOR
