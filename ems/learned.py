@@ -10,6 +10,7 @@ from datasets.repair import resample
 from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian
+from ems.serving import served_forecasters, served_learners
 from ems.site import learning_span, unit_of
 from plant.errors import DataError
 from plant.kinds import find
@@ -24,7 +25,7 @@ QUICK = "random_forest"
 def learned(
     loaded: LoadedSite, historian: Historian, say: Callable[[str], None] = lambda _: None
 ) -> tuple[Mapping[str, Forecaster], HealthMonitor]:
-    """Fitted models of a site.
+    """The approved models of a site; what has none is learned now, quickly, from its history.
 
     Parameters
     ----------
@@ -39,15 +40,17 @@ def learned(
     start, until = learning_span(site, span[1])
     names = tuple(tag.name for tag in site.tags) + tuple(tag.name for tag in site.virtual_tags)
     table = resample(historian.table(names, start), site.control.step_s)
-    return forecasters(site, table, say), monitor(site, table, until, say)
+    learners = served_learners(loaded, historian, say)
+    health = HealthMonitor(site, learners) if learners else monitor(site, table, until, say)
+    return forecasters(site, table, served_forecasters(loaded, historian, say), say), health
 
 
-def forecasters(site: Site, table: Table, say: Callable[[str], None]) -> dict[str, Forecaster]:
-    """A fitted forecaster per target that can be learned."""
-    found: dict[str, Forecaster] = {}
+def forecasters(site: Site, table: Table, serving: Mapping[str, Forecaster], say: Callable[[str], None]) -> dict[str, Forecaster]:
+    """A forecaster per target: the serving one, else one learned now, where it can be learned."""
+    found = dict(serving)
     units = unit_of(site)
     kind = QUICK if site.learning.forecaster == "auto" else site.learning.forecaster
-    for target in targets(site):
+    for target in (name for name in targets(site) if name not in serving):
         say(f"learning to forecast {target}")
         try:
             found[target] = forecaster(site, kind, table, target, units[target])
