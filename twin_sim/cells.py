@@ -14,6 +14,28 @@ HOUR = 3600.0
 LONG_AGO_S = -1e12
 
 
+class Audit:
+    """Energy and flows of every machine, added up at each booking: the account that bills and stores must agree with.
+
+    Attributes
+    ----------
+    energy_kwh, made, drawn
+        Since the start, without the energy of starts that take no time; shape (assets, futures).
+    """
+
+    def __init__(self, assets: int, futures: int) -> None:
+        self.energy_kwh, self.made, self.drawn = np.zeros((3, assets, futures))
+        self._seen_s = np.zeros((assets, futures))
+
+    def until(self, cells: Ints, at_s: Floats | float, power: Floats, output: Floats, intake: Floats) -> None:
+        """Add what some cells have drawn and given until an instant."""
+        seen = self._seen_s.reshape(-1)
+        hours = (at_s - seen[cells]) / HOUR
+        seen[cells] = at_s
+        for total, rate in ((self.energy_kwh, power), (self.made, output), (self.drawn, intake)):
+            total.reshape(-1)[cells] += rate.reshape(-1)[cells] * hours
+
+
 class Cells:
     """State of every machine and store in every future; arrays have shape (rows, futures).
 
@@ -31,9 +53,10 @@ class Cells:
         Power of every bill at the end of the tick, shape (bills, futures); what the tick's mean differs from it.
     """
 
-    def __init__(self, layout: Layout, futures: int, tick_s: float) -> None:
+    def __init__(self, layout: Layout, futures: int, tick_s: float, *, audited: bool = False) -> None:
         self.layout, self.futures, self.tick_s = layout, futures, float(tick_s)
         self.tick_number = 0
+        self.audit = Audit(len(layout.assets), futures) if audited else None
         self._allocate()
         self._constants()
 
@@ -89,6 +112,9 @@ class Cells:
             Share of the present tick that had already gone by at the change, 0..1 per cell; None = the tick has not begun.
         """
         columns, layout = self.futures, self.layout
+        if self.audit is not None:
+            at_s = self.tick_number * self.tick_s + (0.0 if late is None else late * self.tick_s)
+            self.audit.until(cells, at_s, self.power, self.output, self.intake)
         rows, futures = np.divmod(cells, columns)
         flat = self.power.reshape(-1)
         moved = power - flat[cells]
@@ -120,6 +146,9 @@ class Cells:
 
     def book_rows(self, rows: slice, power: Floats, output: Floats, intake: Floats | None) -> None:
         """Set powers and flows of neighbouring rows in every future, before the tick begins."""
+        if self.audit is not None:
+            cells = np.arange(rows.start * self.futures, rows.stop * self.futures)
+            self.audit.until(cells, self.tick_number * self.tick_s, self.power, self.output, self.intake)
         moved = power - self.power[rows]
         self.power[rows] = power
         if self.bill_kw.shape[0] == 1:

@@ -14,12 +14,13 @@ import numpy as np
 import simpy
 
 from plant.table import Floats
-from twin_sim.cells import Bools, Cells, Ints
+from twin_sim.cells import Audit, Bools, Cells, Ints
 from twin_sim.companions import shared_output
 from twin_sim.drivers import Drivers
 from twin_sim.follow import Follower
 from twin_sim.layout import Block, Layout
 from twin_sim.lived import Recorder
+from twin_sim.local import LocalControllers
 from twin_sim.outside import Outside
 from twin_sim.script import Script
 from twin_sim.state import TwinState, setpoint_of
@@ -51,6 +52,8 @@ class Ensemble(Cells):
     refresh_s
         How often machines that depend on temperatures, levels or wear are asked anew; those that depend on the sun or a
         profile are asked at every driver step.
+    audited
+        Whether energy and flows are added up machine by machine.
     """
 
     def __init__(
@@ -66,22 +69,23 @@ class Ensemble(Cells):
         scripts: tuple[Script, ...] = (),
         recorder: Recorder | None = None,
         refresh_s: float = 900.0,
+        audited: bool = False,
     ) -> None:
-        super().__init__(layout, futures, tick_s)
+        super().__init__(layout, futures, tick_s, audited=audited)
         self.drivers, self.start = drivers, start
         self.scripts, self.recorder = scripts, recorder
         self.outside = Outside(layout, drivers, futures, base)
         self.environment = simpy.Environment()
         self._calendar: dict[int, list[tuple[str, Ints, float]]] = {}
         self._driver_step = -1
-        self._local_due = True
+        self._local = LocalControllers(self.outside)
         self._varying = tuple(
-            (block, "availability" not in block.kind.depends_on) for block in layout.blocks if self.outside.varies(block)
+            (block, not block.kind.depends_on & {"availability", "running_s"})
+            for block in layout.blocks
+            if self.outside.varies(block)
         )
         self._slow_steps = max(1, round(refresh_s / drivers.step_s))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
-        self._take = np.zeros((layout.triggers, futures))
-        self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._begin(state)
         self._plan_failures()
         self.environment.process(self._clock())
@@ -156,7 +160,7 @@ class Ensemble(Cells):
         self.ahead += self.gain
         for script in self.scripts:
             script.look_ahead(self)
-        self._local()
+        self._local.decide(self)
         self._switch()
         while number in self._calendar:
             for what, cells, at_s in self._calendar.pop(number):
@@ -186,9 +190,7 @@ class Ensemble(Cells):
         self.gain -= self.bias
         self.bias = bias
         self.base_kw = self.outside.base_kw(step)
-        if self.outside.schedule_rows.size:
-            self._scheduled = self.outside.scheduled(time)
-        self._local_due = True
+        self._local.drive(time)
         hourly = first or step % self._slow_steps == 0
         for block, slow in ((block, False) for block in self.layout.blocks) if first else self._varying:
             if hourly or not slow:
@@ -239,28 +241,9 @@ class Ensemble(Cells):
         run = self.run_power.reshape(-1)[ready], self.run_output.reshape(-1)[ready], self.run_intake.reshape(-1)[ready]
         self.book(ready, *run, late)
 
-    def _local(self) -> None:
-        """The plant's own controllers, where nothing else has been ordered; triggers see the level that the tick leads to."""
-        layout, count = self.layout, self.layout.triggers
-        if count:
-            take = np.take(self.ahead, layout.trigger_store, axis=0, out=self._take)
-            if layout.signed:
-                take *= layout.trigger_sign
-            released, want = self.released[:count], self.want[:count]
-            want |= (take < layout.trigger_start) & released
-            want &= ~((take > layout.trigger_stop) & released)
-        if not self._local_due:
-            return
-        self._local_due = False
-        rows = self.outside.schedule_rows
-        if rows.size:
-            self.want[rows] = np.where(self.released[rows], self._scheduled, self.want[rows])
-        if layout.always.size:
-            self.want[layout.always] |= self.released[layout.always]
-
     def local_due(self) -> None:
         """Somebody gave machines back: schedules and the like are looked at again."""
-        self._local_due = True
+        self._local.look_again()
 
     def _switch(self) -> None:
         """Start and stop the machines that are to change and may, at the instant within the tick at which they do."""
@@ -277,7 +260,7 @@ class Ensemble(Cells):
                 return
         rows = cells // self.futures
         on = ~self.on.reshape(-1)[cells]
-        late = self._crossing(cells, rows, on, np.clip((free_s - now_s) / self.tick_s, 0.0, 1.0))
+        late = self._local.crossing(self, cells, on, np.minimum(np.maximum((free_s - now_s) / self.tick_s, 0.0), 1.0))
         at_s = now_s + late * self.tick_s
         self.on.reshape(-1)[cells] = on
         self.since_s.reshape(-1)[cells] = at_s
@@ -292,23 +275,6 @@ class Ensemble(Cells):
         intake = self.run_intake.reshape(-1)[cells] * at_once if self.layout.has_inputs else None
         self.book(cells, power, self.run_output.reshape(-1)[cells] * at_once, intake, late)
         self._starting(cells, rows, on, at_once, at_s)
-
-    def _crossing(self, cells: Ints, rows: Ints, on: Bools, least: Floats) -> Floats:
-        """Share of the tick gone by when each machine changes: the crossing of its trigger, not before it is free."""
-        layout = self.layout
-        if not layout.triggers:
-            return least
-        local = np.flatnonzero((rows < layout.triggers) & self.released.reshape(-1)[cells])
-        if not local.size:
-            return least
-        own = rows[local]
-        store = layout.trigger_store[own] * self.futures + cells[local] % self.futures
-        begin, end = self.level.reshape(-1)[store], self.ahead.reshape(-1)[store]
-        threshold = np.where(on[local], layout.trigger_start[own, 0], layout.trigger_stop[own, 0]) * layout.trigger_sign[own, 0]
-        span = end - begin
-        share = (threshold - begin) / np.where(np.abs(span) > 1e-12, span, np.inf)
-        least[local] = np.maximum(least[local], np.clip(share, 0.0, 1.0))
-        return least
 
     def _starting(self, cells: Ints, rows: Ints, on: Bools, at_once: Bools, at_s: Floats) -> None:
         """Start-up energy at once, or warm-up on the calendar."""
@@ -379,12 +345,26 @@ class Ensemble(Cells):
         """Give one machine back to local control in all futures, which takes it over as it stands."""
         self.released[row] = True
         self.want[row] = self.on[row]
-        self._local_due = True
+        self._local.look_again()
         self.adjust(row, float(self.layout.nominal[row]))
 
     def conditions_of(self, block: Block) -> Any:
         """What the machines of a block find now, levels included."""
         return self.outside.conditions(block, max(self._driver_step, 0), self.level)
+
+    def audited_until_now(self) -> Audit:
+        """Energy and flows of every machine since the start.
+
+        Raises
+        ------
+        ValueError
+            If the ensemble is not audited.
+        """
+        if self.audit is None:
+            raise ValueError("this ensemble is not audited")
+        everything = np.arange(self.on.size)
+        self.audit.until(everything, self.tick_number * self.tick_s, self.power, self.output, self.intake)
+        return self.audit
 
     def demanded_until_now(self) -> Floats:
         """Demand on every store row since the start, service units, shape (rows, futures)."""

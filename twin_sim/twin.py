@@ -77,7 +77,15 @@ class Twin:
         ticks = max(1, math.ceil(span / tick_s))
         self._recorder = Recorder(ticks, len(layout.bills), layout.real, 1)
         self._ensemble = Ensemble(
-            layout, drivers, futures=1, start=start, tick_s=tick_s, state=state or TwinState(), base=base, recorder=self._recorder
+            layout,
+            drivers,
+            futures=1,
+            start=start,
+            tick_s=tick_s,
+            state=state or TwinState(),
+            base=base,
+            recorder=self._recorder,
+            audited=True,
         )
         self._layout = layout
         self._writes = _writes(self._site)
