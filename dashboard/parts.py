@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from dashboard.figures import CONFIG, nothing_to_show
 from dashboard.theme import theme
 from dashboard.views import Order
-from dashboard.words import NONE, money, percent, quantity
+from dashboard.words import GAP, NONE, money, percent, quantity
 from plant.assets import Mode
 from plant.health import Severity
 from plant.orders import Action, OutcomeKind, Spread, Verdict
@@ -119,7 +119,7 @@ UNITS = {"energy_kwh": "kWh", "demand_peak_kw": "kW", "co2_kg": "kg"}
 def figure_words(key: str, value: float, currency: str) -> str:
     """A key figure with its unit."""
     if key == "cost":
-        return money(value, currency).rstrip()
+        return money(value, currency)
     return percent(value, 2) if key.endswith("_share") else quantity(value, UNITS.get(key, ""))
 
 
@@ -144,7 +144,8 @@ def spread_table(verdict: Verdict, currency: str) -> Component:
 
 
 def _spread(spread: Spread, currency: str) -> list[Component | str]:
-    span = f" ({figure_words(spread.key, spread.p5, '')} … {figure_words(spread.key, spread.p95, '')})"
+    low, high = (figure_words(spread.key, value, currency).split(GAP, maxsplit=1)[0] for value in (spread.p5, spread.p95))
+    span = f" ({low} … {high})"
     return [html.Span(figure_words(spread.key, spread.p50, currency), className="strong"), html.Span(span, className="muted")]
 
 

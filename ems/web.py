@@ -25,7 +25,8 @@ from plant.errors import ConfigError, NotConnectedError, NotFoundError
 
 GROUP, NAME = "ems.web", "dashboard"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-STARTS_WITHIN_S = 30.0
+STARTS_WITHIN_S = 120.0
+"""A loaded machine takes its time to import a web server; a process that ends is noticed at once."""
 ASKED_EVERY_S = 0.1
 STOPS_WITHIN_S = 5.0
 
