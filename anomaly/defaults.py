@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 
 from anomaly.rules import Comparison, Rule, Term
 from plant.errors import ConfigError
@@ -46,23 +46,22 @@ def machine(limits: MachineLimits) -> tuple[Rule, ...]:
     return (_overload(limits.rated_kw),)
 
 
-KINDS = {"heat_pump": (HeatPumpLimits, heat_pump)}
-"""Asset kinds with rules of their own; all others get those of `machine`."""
-
-
-def heat_pump_limits(stated: Mapping[str, float]) -> HeatPumpLimits:
-    """Limits with some numbers set.
+def rules_of(kind: str, stated: Mapping[str, float]) -> tuple[Rule, ...]:
+    """The rules of an asset kind, with some of their numbers set.
 
     Raises
     ------
     ConfigError
-        If a name is not one of the limits; the text lists them.
+        If a name is not one of the kind's limits, or a number is not possible; the text lists the names.
     """
-    known = [entry.name for entry in fields(HeatPumpLimits)]
-    for name in stated:
+    limits: type[HeatPumpLimits] | type[MachineLimits] = HeatPumpLimits if kind == "heat_pump" else MachineLimits
+    known = [entry.name for entry in fields(limits)]
+    for name, value in stated.items():
         if name not in known:
-            raise ConfigError(f"limit {name!r}: there are {', '.join(known)}")
-    return replace(HeatPumpLimits(), **stated)
+            raise ConfigError(f"limit {name!r} of {kind}: there are {', '.join(known)}")
+        if name == "rated_kw" and value <= 0.0:
+            raise ConfigError(f"limit rated_kw = {value:g}: a rating is above 0 kW")
+    return heat_pump(HeatPumpLimits(**stated)) if kind == "heat_pump" else machine(MachineLimits(**stated))
 
 
 def _part(name: str, factor: float = 1.0, offset: float = 0.0) -> Term:

@@ -13,7 +13,12 @@ from plant.identity import plain
 if TYPE_CHECKING:  # heavy to import, and needed for names only
     from anomaly.features import Bools
     from anomaly.judgement import Judgement
+    from anomaly.learner import Learner
     from anomaly.recordings import Recordings
+
+RULES_EXAMPLE = "ems health rules --csv hp.csv --time time --part power=heat_pump_kw --part tank=supply_c --limit rated_kw=2.5"
+Site = Annotated[Path | None, typer.Option(help="Site file (or EMS_SITE).")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def mount(app: typer.Typer) -> None:
@@ -22,6 +27,9 @@ def mount(app: typer.Typer) -> None:
     health.command("backtest", epilog="Example: ems health backtest --csv run.csv --time time --train-rows 400 --out scores.csv")(
         backtest
     )
+    health.command("rules", epilog=f"Example: {RULES_EXAMPLE}")(rules)
+    health.command("train", epilog="Example: ems health train --site works/site.toml")(train)
+    health.command("score", epilog="Example: ems health score --site works/site.toml --json")(score)
     app.add_typer(health, name="health")
 
 
@@ -99,6 +107,142 @@ def backtest(
     emit(document, json, words=_summary(document, out))
 
 
+def rules(
+    csv: Annotated[Path, typer.Option(help="Readings: comma, semicolon or tab, perhaps gzipped.")],
+    time: Annotated[str, typer.Option(help="Column of the time.")],
+    part: Annotated[
+        list[str] | None, typer.Option(help="PART=COLUMN: which column is the power, the tank, …; several times.")
+    ] = None,
+    limit: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER: a limit other than the default; several times.")] = None,
+    kind: Annotated[str, typer.Option(help="Asset kind whose rules are tried.")] = "heat_pump",
+    asset: Annotated[str, typer.Option(help="Name in the events.")] = "asset",
+    json: Json = False,
+) -> None:
+    """Try the static rules of an asset kind on recorded readings: first and last trigger of each."""
+    from anomaly import defaults, recordings
+    from anomaly.features import renamed
+    from anomaly.rules import report
+    from ems.console import emit, table
+    from plant.times import iso
+
+    columns, limits = _pairs("--part", part), _numbers("--limit", limit)
+    stated = defaults.rules_of(kind, limits)
+    known = {name for rule in stated for name in rule.parts}
+    for name in columns:
+        if name not in known:
+            raise ConfigError(f"--part {name}: rules of {kind} read {', '.join(sorted(known))}")
+    read = recordings.read(csv, time=time, group=None, label=None, ignore=()).groups[0].table
+    for name, column in columns.items():
+        if column not in read.columns:
+            raise ConfigError(f"--part {name}={column}: {csv.name} has the columns {', '.join(read.columns)}")
+    found = report(stated, renamed(read, columns), asset)
+    document = [
+        {
+            "rule": entry.rule.name,
+            "words": entry.rule.words,
+            "not_given": list(entry.missing),
+            "known_share": entry.known_share,
+            "triggers": len(entry.episodes),
+            "first": entry.episodes[0] if entry.episodes else None,
+            "last": entry.episodes[-1] if entry.episodes else None,
+            "advice": entry.rule.advice,
+        }
+        for entry in found
+    ]
+    shown = table(f"Rules of {kind}", "rule", "triggers", "first", "last", "judged", "words")
+    for entry in found:
+        times = [iso(entry.episodes[i].raised_at) for i in (0, -1)] if entry.episodes else ["–", "–"]
+        judged = f"no: {', '.join(entry.missing)} not given" if entry.missing else f"{entry.known_share:.0%} of rows"
+        shown.add_row(entry.rule.name, str(len(entry.episodes)), *times, judged, entry.rule.words)
+    emit({"asset": asset, "rows": len(read), "rules": document}, json, (shown,))
+
+
+def train(site: Site = None, who: Annotated[str, typer.Option(help="Who trains.")] = "operator", json: Json = False) -> None:
+    """Learn what healthy looks like from the site's history; approval as the site file says, or by `ems models approve`."""
+    from ems.config import historian_url, load
+    from ems.console import emit, stderr
+    from ems.historian import Historian
+    from ems.training import history_of, registry_of, train_health, training_lease
+
+    loaded = load(site)
+    with Historian(historian_url(loaded)) as historian:
+        span = historian.span()
+        if span is None:
+            raise ConfigError(
+                f"{loaded.file}: the historian is empty; bring history in by `ems import readings`, or let `ems run` watch"
+            )
+        now = span[1]
+        with training_lease(historian, registry_of(loaded, historian), now):
+            report = train_health(loaded, historian, history_of(loaded.site, historian, now), now, who=who)
+    for step in report.steps:
+        stderr.print(f"{step.name}: {step.words}", markup=False, soft_wrap=True)
+    emit(report, json, words=report.words)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def score(site: Site = None, json: Json = False) -> None:
+    """The health of every asset now, by the model that serves."""
+    from datetime import timedelta
+
+    from anomaly.monitor import WINDOW_ROWS, HealthMonitor
+    from datasets.repair import resample
+    from ems.config import historian_url, load
+    from ems.console import emit, table
+    from ems.historian import Historian
+    from ems.training import registry_of
+    from plant.errors import NotFoundError
+
+    loaded = load(site)
+    control = loaded.site.control
+    with Historian(historian_url(loaded)) as historian:
+        registry = registry_of(loaded, historian)
+        name = f"health/{loaded.site.site.name}"
+        serving, span = registry.serving(name), historian.span()
+        if serving is None or span is None:
+            raise NotFoundError(f"no model serves {name}: `ems health train`, then `ems models approve ID`")
+        monitor = HealthMonitor(loaded.site, _learners(registry.load(serving.id), serving.id))
+        names = [tag.name for tag in loaded.site.tags] + [tag.name for tag in loaded.site.virtual_tags]
+        readings = historian.table(names, span[1] - timedelta(seconds=WINDOW_ROWS * control.step_s), None)
+    found = monitor.observe(resample(readings, control.step_s))
+    shown = table("Health", "asset", "score", "zone", "alarm", "driver", "expected", "actual", "words")
+    for health in found:
+        driver = health.drivers[0] if health.drivers else None
+        sensor = (driver.tag, f"{driver.expected:.4g}", f"{driver.actual:.4g}") if driver is not None else ("", "", "")
+        alarm = "trip" if health.trip else "alarm" if health.alarm else ""
+        known = ("–", "–") if health.score is None else (f"{health.score:.2f}", str(health.severity))
+        shown.add_row(health.asset, *known, alarm, *sensor, health.words)
+    emit({"model": serving.id, "health": found}, json, (shown,))
+
+
+def _learners(stored: object, model_id: str) -> dict[str, Learner]:
+    from anomaly.learner import Learner
+
+    if not isinstance(stored, dict) or not all(isinstance(learner, Learner) for learner in stored.values()):
+        raise ConfigError(f"model {model_id} holds no detectors: train it anew")
+    return stored
+
+
+def _pairs(option: str, given: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name or not value:
+            raise ConfigError(f"{option} {text!r}: write NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _numbers(option: str, given: list[str] | None) -> dict[str, float]:
+    numbers = {}
+    for name, value in _pairs(option, given).items():
+        try:
+            numbers[name] = float(value)
+        except ValueError as error:
+            raise ConfigError(f"{option} {name}={value}: {value!r} is not a number") from error
+    return numbers
+
+
 def _write(out: Path, read: Recordings, judged: dict[str, Judgement], alarms: dict[str, Bools]) -> None:
     import csv
 
@@ -117,7 +261,7 @@ def _write(out: Path, read: Recordings, judged: dict[str, Judgement], alarms: di
                 read.times[line],
                 recording.group,
                 f"{score:.6f}" if known else "",
-                zone(float(score)).value if known else "",
+                zone(float(judgement.settled[row])).value if known else "",
                 int(alarms[recording.group][row]),
                 worst[row] if known else "",
             )
