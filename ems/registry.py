@@ -4,114 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
-from importlib import metadata
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
 
 import joblib
 import numpy as np
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
+from ems.config import LoadedSite, models_folder
 from ems.database import Database
+from ems.historian import Historian
+from ems.model_record import Change, ModelRecord, State, Trained, data_hash, versions
 from ems.readings import instant_of, microseconds
 from ems.tables import model_change_table, model_table
 from plant.errors import DataError, NotFoundError, RefusedError
 from plant.identity import canonical, content_id
-from plant.table import Table
 
-_LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "twin-ems")
+__all__ = ["Change", "ModelRecord", "Registry", "State", "Trained", "registry_of", "versions"]
+
 _MUST_AGREE = ("lightgbm", "python", "scikit-learn")
 _SUFFIX = ".joblib"
-
-
-class State(StrEnum):
-    """Where a model stands."""
-
-    PENDING = "pending"
-    APPROVED = "approved"
-    SERVING = "serving"
-    RETIRED = "retired"
-    REJECTED = "rejected"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
-    """One trained model."""
-
-    id: str
-    name: str
-    """What it is for: `forecast/TAG`, `health/SITE`."""
-    kind: Literal["forecast", "health"]
-    algorithm: str
-    state: State
-    trained_at: datetime
-    data_start: datetime
-    data_end: datetime
-    rows: int
-    data_hash: str
-    """SHA-256 of the times and values it learned from."""
-    metrics: tuple[tuple[str, float], ...]
-    """On the part of the history that it had not seen."""
-    importances: tuple[tuple[str, float], ...] = ()
-    versions: tuple[tuple[str, str], ...]
-    file: str
-    sha256: str
-    size_bytes: int
-    words: str = ""
-    """Why it stands where it stands."""
-
-    def metric(self, name: str) -> float | None:
-        """A metric by its name; None if it is not known."""
-        return dict(self.metrics).get(name)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One step in the life of a model."""
-
-    model: str
-    time: datetime
-    who: str
-    state: State
-    words: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """What training hands to the registry."""
-
-    name: str
-    kind: Literal["forecast", "health"]
-    algorithm: str
-    history: Table
-    metrics: tuple[tuple[str, float], ...]
-    importances: tuple[tuple[str, float], ...] = ()
-
-
 _ADAPTER = TypeAdapter(ModelRecord)
 
 
-def versions() -> tuple[tuple[str, str], ...]:
-    """Versions that a stored model depends on."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    return tuple(sorted([*((name, metadata.version(name)) for name in _LIBRARIES), ("python", python)]))
-
-
-def data_hash(history: Table) -> str:
-    """SHA-256 of a table's times and columns."""
-    summed = hashlib.sha256(history.times.astype(np.int64).tobytes())
-    for name in sorted(history.columns):
-        summed.update(name.encode())
-        summed.update(np.ascontiguousarray(history.columns[name]).tobytes())
-    return summed.hexdigest()
+def registry_of(loaded: LoadedSite, historian: Historian) -> Registry:
+    """The registry of a site."""
+    return Registry(historian.database, models_folder(loaded))
 
 
 class Registry:

@@ -13,8 +13,8 @@ from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian
 from ems.issued import Issued, IssuedForecasts
-from ems.registry import ModelRecord, Registry, State
-from ems.training import registry_of, unit_of
+from ems.registry import ModelRecord, Registry, State, registry_of
+from ems.site import unit_of
 from plant.errors import EmsError, NotFoundError, RefusedError
 from plant.ports import Forecaster
 from plant.table import Table
@@ -104,7 +104,7 @@ def _one(
     except EmsError as error:
         say(f"{record.id} at {time.isoformat()}: {error}")
         return None
-    unit = unit_of(loaded.site, target)
+    unit = unit_of(loaded.site)[target]
     p10, p50, p90 = (replace(series, unit=unit) for series in (forecast.p10, forecast.p50, forecast.p90))
     return Issued(model=record.id, forecast=replace(forecast, model_id=record.id, p10=p10, p50=p50, p90=p90))
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ems.config import LoadedSite, models_folder
+from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian, this_process
 from ems.learned import forecaster
-from ems.registry import ModelRecord, Registry, State, Trained
+from ems.registry import ModelRecord, Registry, State, Trained, registry_of
+from ems.site import unit_of
 from plant.errors import DataError, EmsError
 from plant.ports import Forecaster
 from plant.site import Site, Threshold, VirtualTag
@@ -91,11 +92,6 @@ def training_lease(historian: Historian, registry: Registry, now: datetime) -> I
         historian.give_up(LEASE, holder)
 
 
-def registry_of(loaded: LoadedSite, historian: Historian) -> Registry:
-    """The registry of a site."""
-    return Registry(historian.database, models_folder(loaded))
-
-
 def history_of(site: Site, historian: Historian, until: datetime) -> Table:
     """The readings that models of a site learn from, at the control step.
 
@@ -142,7 +138,7 @@ def train_forecaster(
             metrics = evaluated(site, table, target, kind)
             words.append(", ".join(f"{key} {value:.4g}" for key, value in metrics))
         with steps.step("learn") as words:
-            fitted = forecaster(site, kind, table, target, unit_of(site, target))
+            fitted = forecaster(site, kind, table, target, unit_of(site)[target])
             words.append(f"{kind} from {len(table)} rows")
         with steps.step("register") as words:
             trained = Trained(
@@ -193,11 +189,6 @@ def train_health(loaded: LoadedSite, historian: Historian, table: Table, now: da
         return _accepted(site, registry, record, None, steps, now)
     except EmsError as error:
         return TrainingReport(name=name, ok=False, model=None, steps=tuple(steps.done), words=f"failed: {error}")
-
-
-def unit_of(site: Site, tag: str) -> str:
-    """Unit of a measured or virtual tag."""
-    return {**{each.name: each.unit for each in site.tags}, **{each.name: each.unit for each in site.virtual_tags}}[tag]
 
 
 def validated(site: Site, table: Table, target: str) -> str:

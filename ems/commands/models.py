@@ -95,7 +95,8 @@ def _trained(site: Path | None, count: int, each: Callable[..., list[TrainingRep
     from ems.config import historian_url, load
     from ems.forecasts import targets
     from ems.historian import Historian
-    from ems.training import registry_of, training_lease
+    from ems.registry import registry_of
+    from ems.training import training_lease
     from plant.errors import RefusedError
 
     loaded = load(site)
@@ -204,8 +205,8 @@ def _watches(loaded: LoadedSite, historian: Historian, target: str, until: datet
     from datetime import timedelta
 
     from ems.accuracy import watch
+    from ems.registry import registry_of
     from ems.serving import running
-    from ems.training import registry_of
 
     records = running(registry_of(loaded, historian), target)
     return [watch(loaded, historian, record, until - timedelta(days=days), until) for record in records]
@@ -352,7 +353,7 @@ def compare(
 def _with_registry(site: Path | None, work: Callable[[Any], Any]) -> Any:
     from ems.config import historian_url, load
     from ems.historian import Historian
-    from ems.training import registry_of
+    from ems.registry import registry_of
 
     loaded = load(site)
     with Historian(historian_url(loaded)) as historian:
