@@ -69,12 +69,24 @@ async def secure(client: Client, security: Security, folder: Path) -> None:
     certificate = existing(folder, security.certificate, "certificate")
     key = existing(folder, security.private_key, "private_key")
     server = None if security.server_certificate is None else existing(folder, security.server_certificate, "server_certificate")
-    own = await uacrypto.load_certificate(certificate)
+    try:
+        own = await uacrypto.load_certificate(certificate, form_of(certificate))
+        await uacrypto.load_private_key(key, None, form_of(key))
+    except ValueError as error:
+        raise ConfigError(f"{certificate} and {key}: not a certificate and its key without a password ({error})") from error
     client.application_uri = _application_uri(own) or CLIENT_URI
-    policy = getattr(security_policies, f"SecurityPolicy{security.policy}")
     await client.set_security(
-        policy, certificate, key, server_certificate=None if server is None else str(server), mode=_MODES[security.mode]
+        getattr(security_policies, f"SecurityPolicy{security.policy}"),
+        uacrypto.CertProperties(certificate, form_of(certificate)),
+        uacrypto.CertProperties(key, form_of(key)),
+        server_certificate=None if server is None else uacrypto.CertProperties(server, form_of(server)),
+        mode=_MODES[security.mode],
     )
+
+
+def form_of(file: Path) -> str:
+    """`pem` or `der`, from what is in the file: endings differ from house to house."""
+    return "pem" if file.read_bytes().lstrip().startswith(b"-----BEGIN") else "der"
 
 
 def _application_uri(certificate: x509.Certificate) -> str | None:

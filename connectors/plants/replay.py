@@ -16,7 +16,7 @@ from connectors.endpoint import endpoint_of
 from connectors.judge import Judge, Raw, in_units
 from plant.errors import ConfigError, DataError, NotFoundError, WriteRefusedError
 from plant.site import Site
-from plant.tags import Quality, Reading, Snapshot, Tag, Value
+from plant.tags import Quality, Reading, Snapshot, Tag, Value, ValueType
 from plant.times import utc
 
 _TIME = "time"
@@ -138,5 +138,18 @@ def _times(file: Path, column: pd.Series) -> list[datetime]:
 def _cell(tag: Tag, cell: object, time: datetime) -> Reading:
     plain = cell.item() if hasattr(cell, "item") else cell
     missing = plain is None or (isinstance(plain, float) and math.isnan(plain))
+    if isinstance(plain, str) and tag.type is not ValueType.TEXT:
+        plain = _spoken(plain)
     value, fault = in_units(None if missing else plain, replace(tag, scale=1.0, offset=0.0))
     return Reading(tag=tag.name, time=time, value=value, quality=Quality.BAD if fault else Quality.GOOD, words=fault)
+
+
+def _spoken(text: str) -> object:
+    """A number or truth that a file spells out; a column with both kinds reaches us as text."""
+    word = text.strip().lower()
+    if word in ("true", "false"):
+        return word == "true"
+    try:
+        return float(word)
+    except ValueError:
+        return text

@@ -14,6 +14,8 @@ from asyncua.server.server import Server
 from asyncua.server.user_managers import UserManager
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from connectors.security import form_of
+
 _POLICIES = {
     "Basic256Sha256": ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
     "Aes128Sha256RsaOaep": ua.SecurityPolicyType.Aes128Sha256RsaOaep_SignAndEncrypt,
@@ -68,10 +70,14 @@ async def guard(server: Server, door: Door | None) -> None:
         policies = _POLICIES if door.mode == "sign_and_encrypt" else _SIGNED
         server.set_security_policy([policies[door.policy]])
         if door.certificate is not None and door.private_key is not None:
-            await server.load_certificate(door.certificate)
-            await server.load_private_key(door.private_key)
+            await server.load_certificate(door.certificate, form_of(door.certificate))
+            await server.load_private_key(door.private_key, None, form_of(door.private_key))
     server.set_identity_tokens([ua.AnonymousIdentityToken if door is None or door.user is None else ua.UserNameIdentityToken])
     if door is None:
         return
-    client = None if door.client_certificate is None else await uacrypto.load_certificate(door.client_certificate)
+    client = (
+        None
+        if door.client_certificate is None
+        else await uacrypto.load_certificate(door.client_certificate, form_of(door.client_certificate))
+    )
     server.iserver.user_manager = _Porter(door, None if client is None else client.public_bytes(Encoding.DER))

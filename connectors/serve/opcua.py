@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import socket
 from dataclasses import dataclass
 from typing import Self, cast
 from urllib.parse import urlparse
@@ -16,13 +17,14 @@ from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 
-from connectors import addresses, variants
+from connectors import variants
 from connectors.judge import carried, in_units
 from connectors.loop import LoopThread, quieten
 from connectors.serve.access import Door, guard
 from connectors.serve.desk import Desk
 from connectors.serve.gate import Accept, Gate, Slot
-from connectors.serve.space import Space, Variable
+from connectors.serve.layout import ADVANCE, BEAT, CLOCK, DONE, PLANT_BEAT, own_tags, variables_of
+from connectors.serve.space import Space
 from plant.errors import ConfigError, EmsError, NotConnectedError, NotFoundError
 from plant.tags import Quality, Snapshot, Tag, ValueType
 
@@ -34,7 +36,6 @@ _ZERO: dict[ValueType, bool | float | int | str] = {
     ValueType.BOOLEAN: False,
     ValueType.TEXT: "",
 }
-_CLOCK, _ADVANCE, _DONE, _BEAT, _OWN_BEAT = "clock", "advance", "done", "heartbeat in", "heartbeat out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,8 @@ class OpcuaServer:
         self._site = desk.site
         self._asked = endpoint
         self._door = door
+        self._own_tags = own_tags(desk.site.connection, desk.lock_step)
+        self._variables = variables_of(desk.site, self._own_tags)
         self._thread = LoopThread("opcua server")
         self._server: Server | None = None
         self._tags: dict[str, _Node] = {}
@@ -111,6 +114,8 @@ class OpcuaServer:
 
     async def _open(self) -> None:
         quieten()
+        with socket.create_server((urlparse(self._asked).hostname, self._port)):
+            pass  # building the address space takes seconds: rather know at once that the port is taken
         server = Server()
         self._server = server
         await server.init()
@@ -148,46 +153,19 @@ class OpcuaServer:
 
     async def _build(self, gate: Gate) -> None:
         assert self._server is not None
-        namespace = self._site.connection.namespace
-        own = self._own_tags()
+        own = self._own_tags
         tags = [*self._site.tags, *own.values()]
-        places = [addresses.parse(addresses.of_tag(tag), namespace, f"address of {tag.name}") for tag in tags]
-        first = [None] * len(self._site.tags) + [_ZERO[tag.type] for tag in own.values()]
-        taken: dict[addresses.Address, str] = {}
-        for tag, place in zip(tags, places, strict=True):
-            if place in taken:
-                raise ConfigError(f"{tag.name} and {taken[place]} have the same address {addresses.of_tag(tag)}")
-            taken[place] = tag.name
-        variables = [
-            Variable(address=place, type=tag.type, writable=tag.writable, value=value, words=f"{tag.name}, {tag.unit}")
-            for tag, place, value in zip(tags, places, first, strict=True)
-        ]
-        ids = await Space(self._server).build(variables, self._desk.snapshot.time)
+        ids = await Space(self._server).build(self._variables, self._desk.snapshot.time)
         nodes = [_Node(id=node, tag=tag) for node, tag in zip(ids, tags, strict=True)]
         self._tags = {node.tag.name: node for node in nodes[: len(self._site.tags)]}
         self._own = dict(zip(own, nodes[len(self._site.tags) :], strict=True))
         for node in self._tags.values():
             if node.tag.writable:
                 gate.open(node.id, Slot(type=variants.TYPES[node.tag.type], accept=self._accept(node.tag)))
-        if _ADVANCE in self._own:
-            gate.open(self._own[_ADVANCE].id, Slot(type=ua.VariantType.Double, accept=self._advance, kept=False))
-        if _BEAT in self._own:
-            gate.open(self._own[_BEAT].id, Slot(type=ua.VariantType.Int64, accept=self._heard))
-
-    def _own_tags(self) -> dict[str, Tag]:
-        """The nodes that are not readings: lock-step and heartbeat."""
-        connection = self._site.connection
-        own: dict[str, Tag] = {}
-        if self._desk.lock_step and (steps := connection.lock_step) is not None:
-            own[_CLOCK] = Tag(name=_CLOCK, unit="s", address=steps.clock)
-            own[_ADVANCE] = Tag(name=_ADVANCE, unit="s", address=steps.advance, writable=True)
-            if steps.done is not None:
-                own[_DONE] = Tag(name=_DONE, unit="1", address=steps.done, type=ValueType.BOOLEAN)
-        if (heartbeat := connection.heartbeat) is not None:
-            own[_BEAT] = Tag(name=_BEAT, unit="1", address=heartbeat.write, type=ValueType.INTEGER, writable=True)
-            if heartbeat.read is not None:
-                own[_OWN_BEAT] = Tag(name=_OWN_BEAT, unit="1", address=heartbeat.read, type=ValueType.INTEGER)
-        return own
+        if ADVANCE in self._own:
+            gate.open(self._own[ADVANCE].id, Slot(type=ua.VariantType.Double, accept=self._advance, kept=False))
+        if BEAT in self._own:
+            gate.open(self._own[BEAT].id, Slot(type=ua.VariantType.Int64, accept=self._heard))
 
     def _accept(self, tag: Tag) -> Accept:
         async def accept(value: object) -> int:
@@ -217,7 +195,7 @@ class OpcuaServer:
         if self._step is not None and not self._step.done():
             return StatusCodes.BadInvalidState
         if seconds > 0.0:
-            await self._set(_ADVANCE, seconds)
+            await self._set(ADVANCE, seconds)
             self._step = asyncio.create_task(self._move(seconds))
             await asyncio.wait({self._step}, timeout=_ANSWER_WITHIN_S)
         return StatusCodes.Good
@@ -229,11 +207,11 @@ class OpcuaServer:
             await self._show()
         except Exception:
             _log.exception("the served plant failed")
-            await self._set(_ADVANCE, None)
+            await self._set(ADVANCE, None)
             return
         self._beats += 1
         await self._show_beat()
-        await self._set(_ADVANCE, 0.0)
+        await self._set(ADVANCE, 0.0)
 
     async def _before_read(self, *_: object) -> None:
         await self._desk.freshen()
@@ -252,9 +230,9 @@ class OpcuaServer:
                 await self._space.write_attribute_value(node.id, AttributeIds.Value, shown)
         steps = self._site.connection.lock_step
         if self._desk.lock_step and steps is not None:
-            await self._set(_CLOCK, (snapshot.time - steps.epoch).total_seconds())
-            if _DONE in self._own:
-                await self._set(_DONE, self._desk.ended)
+            await self._set(CLOCK, (snapshot.time - steps.epoch).total_seconds())
+            if DONE in self._own:
+                await self._set(DONE, self._desk.ended)
 
     async def _set(self, name: str, value: bool | float | int | None) -> None:
         node = self._own[name]
@@ -262,8 +240,8 @@ class OpcuaServer:
         await self._space.write_attribute_value(node.id, AttributeIds.Value, shown)
 
     async def _show_beat(self) -> None:
-        if _OWN_BEAT in self._own:
-            await self._set(_OWN_BEAT, self._beats)
+        if PLANT_BEAT in self._own:
+            await self._set(PLANT_BEAT, self._beats)
 
     async def _beat_for_life(self, every_s: float) -> None:
         while True:
