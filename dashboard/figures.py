@@ -1,7 +1,7 @@
 """From records to plotly figures. Pure: the same view and theme give the same figure.
 
 Each figure is written down as plotly's own document and checked once, when the `Figure` is made of it: piecewise updates
-of a figure check themselves again and again and cost ten times as much.
+of a figure check themselves again and again and cost seven times as much.
 """
 
 from __future__ import annotations
