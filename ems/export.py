@@ -18,7 +18,7 @@ from plant.kpi import Kpi
 from plant.orders import Command, Outcome
 from plant.series import Forecast
 from plant.table import Floats, Table
-from plant.times import instant
+from plant.times import utc
 
 WHATS = ("kpi", "readings", "forecasts", "commands", "journal")
 
@@ -32,7 +32,7 @@ class Span:
 
 
 def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
-    """An instant as a person writes it: ISO 8601, a local time, or a local date (its midnight).
+    """An instant (in UTC) as a person writes it: ISO 8601, a local time, or a local date (its midnight).
 
     Raises
     ------
@@ -41,9 +41,9 @@ def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
     """
     try:
         if len(text) == 10:
-            return datetime.combine(date.fromisoformat(text), time(), tzinfo=zone)
+            return utc(datetime.combine(date.fromisoformat(text), time(), tzinfo=zone))
         found = datetime.fromisoformat(text)
-        return found.replace(tzinfo=zone) if found.tzinfo is None else instant(text)
+        return utc(found.replace(tzinfo=zone) if found.tzinfo is None else found)
     except ValueError as error:
         raise ConfigError(f"{option} {text}: not a time; write 2026-01-31, 2026-01-31T12:00 or 2026-01-31T11:00:00Z") from error
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import importlib
 import platform
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from plant.table import Table
 
+Kind = Literal["forecast", "health"]
+_PACKAGES: dict[Kind, str] = {"forecast": "forecasting", "health": "anomaly"}
 _LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "twin-ems")
 
 
@@ -34,7 +39,7 @@ class ModelRecord:
     id: str
     name: str
     """What it is for: `forecast/TAG`, `health/SITE`."""
-    kind: Literal["forecast", "health"]
+    kind: Kind
     algorithm: str
     state: State
     trained_at: datetime
@@ -74,17 +79,28 @@ class Trained:
     """What training hands to the registry."""
 
     name: str
-    kind: Literal["forecast", "health"]
+    kind: Kind
     algorithm: str
     history: Table
     metrics: tuple[tuple[str, float], ...]
     importances: tuple[tuple[str, float], ...] = ()
 
 
-def versions() -> tuple[tuple[str, str], ...]:
-    """Versions that a stored model depends on."""
+def versions(kind: Kind) -> tuple[tuple[str, str], ...]:
+    """Versions that a stored model depends on: Python, libraries, and the code that it was made by (a hash of its sources)."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return tuple(sorted([*((name, metadata.version(name)) for name in _LIBRARIES), ("python", python)]))
+    libraries = [(name, metadata.version(name)) for name in _LIBRARIES]
+    return tuple(sorted([*libraries, ("code", _code(_PACKAGES[kind])), ("python", python)]))
+
+
+@functools.cache
+def _code(package: str) -> str:
+    """A stored model is an object of our own classes: it means nothing to other sources than those that made it."""
+    folder = Path(next(iter(importlib.import_module(package).__path__)))
+    summed = hashlib.sha256()
+    for file in sorted(folder.rglob("*.py")):
+        summed.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    return summed.hexdigest()[:12]
 
 
 def data_hash(history: Table) -> str:

@@ -27,7 +27,7 @@ from plant.identity import canonical, content_id
 
 __all__ = ["Change", "ModelRecord", "Registry", "State", "Trained", "registry_of", "versions"]
 
-_MUST_AGREE = ("lightgbm", "python", "scikit-learn")
+_MUST_AGREE = ("code", "lightgbm", "python", "scikit-learn")
 _SUFFIX = ".joblib"
 _ADAPTER = TypeAdapter(ModelRecord)
 
@@ -81,7 +81,7 @@ class Registry:
             data_hash=data_hash(trained.history),
             metrics=trained.metrics,
             importances=trained.importances,
-            versions=versions(),
+            versions=versions(trained.kind),
             file=f"{model_id}{_SUFFIX}",
             sha256=checksum,
             size_bytes=len(content),
@@ -128,7 +128,7 @@ class Registry:
         if found != record.sha256:
             words = f"its file {file} was changed: SHA-256 {found[:12]}… instead of {record.sha256[:12]}…"
             raise RefusedError(f"model {model_id}: {words}; train it anew")
-        here, then = dict(versions()), dict(record.versions)
+        here, then = dict(versions(record.kind)), dict(record.versions)
         other = [f"{name} {then.get(name)} (here {here[name]})" for name in _MUST_AGREE if then.get(name) != here[name]]
         if other:
             raise RefusedError(f"model {model_id} was stored with {', '.join(other)}: it may not read the same; train it anew")

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-import numpy as np
-
 from anomaly.learner import Learner
 from ems.config import LoadedSite
 from ems.forecasts import targets
@@ -16,7 +14,7 @@ from ems.issued import Issued, IssuedForecasts
 from ems.registry import ModelRecord, Registry, State, registry_of
 from ems.site import unit_of
 from plant.errors import EmsError, NotFoundError, RefusedError
-from plant.ports import Forecaster
+from plant.ports import Forecaster, instant64
 from plant.table import Table
 from plant.times import steps_between
 
@@ -98,7 +96,7 @@ def _one(
 ) -> Issued | None:
     control = loaded.site.control
     steps = steps_between(time, time + timedelta(seconds=control.horizon_s), control.step_s)
-    known = history.before(np.datetime64(time.replace(tzinfo=None), "us"))
+    known = history.before(instant64(time))
     try:
         forecast = forecaster.predict(known, None, time, steps)
     except EmsError as error:

@@ -246,6 +246,7 @@ def _models_table(records: list[ModelRecord]) -> Any:
     from plant.times import iso
 
     shown = table("Models", "id", "name", "algorithm", "state", "trained", "MAE", "80 % band", "words")
+    shown.columns[0].no_wrap = True
     for each in records:
         mae, coverage = each.metric("mae"), each.metric("coverage80")
         numbers = ("–" if number is None else f"{number:.3g}" for number in (mae, coverage))
