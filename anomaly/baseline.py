@@ -17,6 +17,8 @@ _RIDGE = 1e-3
 _POOLED_ROWS = 200
 """The kind's spread counts as much as so many rows of the machine's own."""
 _MOST_INFLATION = 50.0
+_BEYOND = 0.05
+"""Outside of the context that was learned by this share of its range, the expectation is as uncertain as one reading."""
 _MOST_DOUBT = 10.0
 """Where the expectation itself is less certain than this many readings, nothing can be said."""
 
@@ -71,6 +73,8 @@ class Baseline:
         How the operating mode is told.
     centre, width
         Shape (context,): mean and spread of the context; width 0 where it never changed.
+    reach
+        Shape (modes, 2, context): lowest and highest context of each mode.
     weights
         Shape (modes, terms, sensors): constant, context, squares.
     inverse
@@ -89,6 +93,7 @@ class Baseline:
     modes: Modes
     centre: Floats
     width: Floats
+    reach: Floats
     weights: Floats
     inverse: Floats
     spread: Floats
@@ -132,7 +137,8 @@ class Baseline:
         weights, inverse, spread, inflation, rows = (np.stack(part) for part in zip(*fits, strict=True))
         return cls(
             sensors=tuple(sensors), context=tuple(context), curved=tuple(curved), modes=modes, centre=centre, width=width,
-            weights=weights, inverse=inverse, spread=spread, inflation=inflation, rows=rows.astype(np.int64),
+            reach=_reach(outside, known, codes), weights=weights, inverse=inverse, spread=spread, inflation=inflation,
+            rows=rows.astype(np.int64),
         )  # fmt: skip
 
     def pooled(self, spread: Floats) -> Baseline:
@@ -151,7 +157,8 @@ class Baseline:
         """Readings of a window beside what this baseline expects."""
         actual, codes = matrix(window, self.sensors), self.modes.codes(window)
         squares = np.array([name in self.curved for name in self.context], dtype=bool)
-        design = _design(matrix(window, self.context), self.centre, self.width, squares)
+        outside = matrix(window, self.context)
+        design = _design(outside, self.centre, self.width, squares)
         expected = np.full_like(actual, np.nan)
         z, doubt = np.full_like(actual, np.nan), np.zeros_like(actual)
         for code in range(len(NAMES)):
@@ -162,10 +169,17 @@ class Baseline:
             leverage = np.einsum("ij,jk,ik->i", rows, self.inverse[code], rows)
             expected[at] = rows @ self.weights[code]
             z[at] = (actual[at] - expected[at]) / self.spread[code]
-            doubt[at] = leverage[:, None] * self.inflation[code]
+            doubt[at] = leverage[:, None] * self.inflation[code] + self._beyond(outside[at], code)
         blind = ~(doubt <= _MOST_DOUBT)
         z, doubt = np.where(blind, np.nan, z), np.where(blind, 0.0, doubt)
         return Normal(times=window.times, sensors=self.sensors, actual=actual, expected=expected, z=z, doubt=doubt, modes=codes)
+
+    def _beyond(self, outside: Floats, code: int) -> Floats:
+        """Doubt where the context lies outside of what the mode was learned from, shape (rows, 1)."""
+        low, high = self.reach[code]
+        distance = np.maximum(np.maximum(low - outside, outside - high), 0.0) / np.where(high > low, high - low, 1.0)
+        doubt: Floats = ((distance / _BEYOND) ** 2).sum(axis=1, keepdims=True)
+        return doubt
 
     @property
     def learned_modes(self) -> tuple[str, ...]:
@@ -181,6 +195,15 @@ def pooled_spread(baselines: Sequence[Baseline]) -> Floats:
     square = np.where(np.isfinite(spread), spread, 0.0) ** 2
     pooled: Floats = np.where(total > 0, np.sqrt((rows * square).sum(axis=0) / np.maximum(total, 1)), np.nan)
     return pooled
+
+
+def _reach(outside: Floats, known: Bools, codes: Codes) -> Floats:
+    reach = np.zeros((len(NAMES), 2, outside.shape[1]))
+    for code in range(len(NAMES)):
+        rows = outside[known & (codes == code)]
+        if len(rows):
+            reach[code] = rows.min(axis=0), rows.max(axis=0)
+    return reach
 
 
 def _design(outside: Floats, centre: Floats, width: Floats, squares: Bools) -> Floats:

@@ -117,8 +117,10 @@ class Judgement:
             return f"not enough data: no values of {names} in the last {row + 1 - first} rows"
         if code < 0:
             return "not enough data: the operating mode is unknown, its power is missing"
-        if not np.isfinite(self.normal.z[row]).any():
+        if not np.isfinite(self.normal.expected[row]).any():
             return f"not enough data: {NAMES[code]} was not seen often enough when the baseline was learned"
+        if not np.isfinite(self.normal.z[row]).any():
+            return "not enough data: weather, load or set-point lie outside of what the baseline was learned from"
         return "some readings are missing"
 
 

@@ -9,8 +9,9 @@ from plant.assets import Asset
 from plant.site import Site
 from plant.table import Table
 
+POWER = "power"
 SETPOINT = "setpoint"
-"""Part of the set-point."""
+"""Parts of the power and the set-point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,18 +53,21 @@ class Machine:
 def machine(site: Site, asset: Asset) -> Machine | None:
     """An asset as detectors see it; None if a lone reading with nothing to explain it says nothing about its health.
 
-    Power and output are both judged, each beside the other: what a machine makes is no explanation of how well it is.
+    Power and output are both judged, each beside the other: what a machine makes is no explanation of how well it is. Where
+    the power itself is the purpose (PV, lighting), it is the load that explains the other sensors.
     """
     tags = asset.tags
     sensors = [(f"sensor_{number}", tag) for number, tag in enumerate(tags.sensors, start=1)]
     context: list[tuple[str, str]] = []
-    if tags.power is not None:
-        sensors.insert(0, ("power", tags.power))
+    if tags.power is not None and asset.produces is not None:
+        sensors.insert(0, (POWER, tags.power))
+    elif tags.power is not None:
+        context.append((POWER, tags.power))
     if tags.output is not None:
         sensors.append(("output", tags.output))
     if tags.setpoint is not None:
         context.append((SETPOINT, tags.setpoint))
-    if len(sensors) + len(context) < 2:
+    if not sensors or len(sensors) + len(context) < 2:
         return None
     for part, name, service in (("into", asset.into, asset.produces), ("out_of", asset.out_of, asset.consumes)):
         store = site.store(name) if name is not None else site.store_of(service) if service is not None else None
@@ -73,5 +77,5 @@ def machine(site: Site, asset: Asset) -> Machine | None:
         context.append(("outdoor", site.limits.outdoor))
     judged = {tag for _, tag in sensors}
     explaining = tuple((part, tag) for part, tag in context if tag not in judged)
-    power = "power" if tags.power is not None else None
+    power = POWER if tags.power is not None and asset.produces is not None else None
     return Machine(asset=asset.name, kind=asset.kind, sensors=tuple(sensors), context=explaining, power=power)

@@ -14,7 +14,7 @@ from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.features import LEAST_ROWS, matrix, utc_of
 from anomaly.health import RECOVERY_ROWS
 from anomaly.learner import Learner
-from anomaly.machines import SETPOINT, Machine, machine
+from anomaly.machines import Machine, machine
 from plant.errors import DataError
 from plant.health import Health
 from plant.ports import instant64
@@ -125,7 +125,7 @@ def _learned(
         return {}, words
     first = machines[0]
     learner = kind(
-        seed=seed, context=[part for part, _ in first.context], curved=(SETPOINT,), power=first.power,
+        seed=seed, context=[part for part, _ in first.context], curved=[part for part, _ in first.context], power=first.power,
         sensors=[part for part, _ in first.sensors],
     )  # fmt: skip
     try:
