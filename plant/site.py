@@ -241,7 +241,7 @@ class Learning:
     """`rule`: a model that meets the thresholds is approved without a person."""
     test_share: float = field(default=0.2, metadata={"gt": 0, "lt": 1})
     """Share of the history, at its end, that a new model is measured on."""
-    worst_ratio: float = field(default=1.25, metadata={"gt": 1})
+    worst_ratio: float = field(default=2.0, metadata={"gt": 1})
     """Recent error over the promised one from which a model counts as degraded."""
     schedule: Schedule = field(default_factory=Schedule)
 
