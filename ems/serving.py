@@ -76,6 +76,8 @@ def issue(
     ------
     NotFoundError
         If no model runs for the target.
+    RefusedError
+        If none of them may be loaded (changed file, other versions).
     """
     registry = registry_of(loaded, historian)
     records = [registry.get(model)] if model else running(registry, target)
@@ -83,10 +85,11 @@ def issue(
         raise NotFoundError(f"no model runs for {target!r}: train one (`ems forecast train`) and approve it (`ems models approve`)")
     made: list[Issued] = []
     history = _history(loaded, historian, times)
-    for record in records:
-        forecaster = _loaded(registry, record, say)
-        if isinstance(forecaster, Forecaster):
-            made += [each for time in times if (each := _one(loaded, record, forecaster, history, target, time, say)) is not None]
+    usable = [(record, found) for record in records if isinstance(found := _loaded(registry, record, say), Forecaster)]
+    if not usable:
+        raise RefusedError(f"none of the {len(records)} models of {target!r} may be loaded: train one anew (`ems forecast train`)")
+    for record, forecaster in usable:
+        made += [each for time in times if (each := _one(loaded, record, forecaster, history, target, time, say)) is not None]
     IssuedForecasts(historian.database).add(made)
     return made
 
