@@ -13,6 +13,7 @@ from plant.series import Series
 from plant.situation import Situation
 from plant.table import Floats
 from twin_sim.model import SiteModel
+from twin_sim.report import served_shares
 
 if TYPE_CHECKING:
     from twin_sim.rehearsal import Lived
@@ -39,7 +40,7 @@ def figures(situation: Situation, model: SiteModel, lived: Lived, columns: slice
         "cost": cost + charge + worn + carbon / 1000.0 * prices.co2_price_per_t,
         "demand_peak_kw": peak,
         "co2_kg": carbon,
-        "served_share": served_share(model, lived, columns),
+        "served_share": served_shares(model, lived.ensemble, lived.recorder)[columns],
         "starts": starts.sum(axis=0).astype(np.float64),
     }
 
@@ -67,19 +68,6 @@ def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
     if not whole:
         return np.asarray(padded.mean(axis=-1, keepdims=True))
     return np.asarray(padded[..., :whole].reshape(*padded.shape[:-1], -1, per_window).mean(axis=-1))
-
-
-def served_share(model: SiteModel, lived: Lived, columns: slice) -> Floats:
-    """Mean over the services that somebody draws from of the share that was served; 1 where there are none."""
-    layout, ensemble = lived.ensemble.layout, lived.ensemble
-    shares = []
-    for service in model.site.services:
-        rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
-        demanded = ensemble.demanded_until_now()[rows][:, columns].sum(axis=0)
-        if (demanded > 0).all():
-            shares.append(1.0 - ensemble.unserved[rows][:, columns].sum(axis=0) / demanded)
-    futures = lived.recorder.kw[0, 0, columns].size
-    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else np.ones(futures)
 
 
 def spreads(found: Mapping[str, Floats]) -> tuple[Spread, ...]:

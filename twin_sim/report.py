@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -121,30 +122,46 @@ def _prices(series: Series | None, start: datetime, ticks: int, tick_s: float) -
 
 
 def service_accounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> tuple[ServiceAccount, ...]:
-    """What each service was asked for and given in the first future.
+    """What each service was asked for and given in the first future; see `service_amounts`."""
+    found = []
+    for service, demanded, unserved in service_amounts(model, ensemble, recorder):
+        asked, missing = float(demanded[0]), float(unserved[0])
+        share = 1.0 if asked <= 0 else max(0.0, 1.0 - missing / asked)
+        found.append(ServiceAccount(service=service, demanded=asked, unserved=missing, served_share=share))
+    return tuple(found)
+
+
+def service_amounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> Iterator[tuple[str, Floats, Floats]]:
+    """Name, amount demanded and amount not served of every service that counts; arrays (futures,).
 
     A service that is drawn from counts by volume. One that nobody draws from (a heated room) or that is only kept inside
     limits (a cooled room: its demand is a gain) counts by time: hours, less hours × depth outside the accepted span. A
     service whose `unserved_price` is 0 (electricity in a battery) is nobody's need and does not count.
     """
     layout, hours = ensemble.layout, recorder.ticks * ensemble.tick_s / 3600.0
-    found = []
+    total = ensemble.demanded_until_now()
     for service in model.site.services:
         if service.unserved_price == 0:
             continue
         rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
-        demanded = float(ensemble.demanded_until_now()[rows, 0].sum())
-        unserved = float(ensemble.unserved[rows, 0].sum())
+        demanded, unserved = total[rows].sum(axis=0), ensemble.unserved[rows].sum(axis=0)
         stores = [row for row in rows if row < layout.real]
-        if demanded <= 0 and stores:
-            demanded = hours * len(stores)
-            levels = recorder.level[: recorder.ticks, stores, 0]
-            low, high = layout.low[stores, 0], layout.high[stores, 0]
+        if stores and not (demanded > 0).all():
+            demanded = np.full(ensemble.futures, hours * len(stores))
+            levels = recorder.level[: recorder.ticks, stores]
+            low, high = layout.low[stores], layout.high[stores]
             outside = np.maximum(low - levels, 0.0) + np.maximum(levels - high, 0.0)
-            unserved = float((outside / (high - low)).sum() * ensemble.tick_s / 3600.0)
-        share = 1.0 if demanded <= 0 else max(0.0, 1.0 - unserved / demanded)
-        found.append(ServiceAccount(service=service.name, demanded=demanded, unserved=unserved, served_share=share))
-    return tuple(found)
+            unserved = np.asarray((outside / (high - low)).sum(axis=(0, 1)) * ensemble.tick_s / 3600.0)
+        yield service.name, demanded, unserved
+
+
+def served_shares(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> Floats:
+    """Mean over the services of the share that was served, per future."""
+    shares = [
+        np.where(demanded > 0, 1.0 - unserved / np.where(demanded > 0, demanded, 1.0), 1.0)
+        for _, demanded, unserved in service_amounts(model, ensemble, recorder)
+    ]
+    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else np.ones(ensemble.futures)
 
 
 def _violations(model: SiteModel, ensemble: Ensemble, recorder: Recorder, total: Floats) -> tuple[Violation, ...]:

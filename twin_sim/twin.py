@@ -242,6 +242,16 @@ class Twin:
     # afterwards
 
     @property
+    def ensemble(self) -> Ensemble:
+        """The machines and stores themselves, one future."""
+        return self._ensemble
+
+    @property
+    def recorder(self) -> Recorder:
+        """Powers and levels since the start."""
+        return self._recorder
+
+    @property
     def orders(self) -> tuple[Order, ...]:
         """Every write it took, in order."""
         return tuple(self._orders)
