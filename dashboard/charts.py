@@ -65,6 +65,7 @@ class Charts:
             past=self._past_power(situation),
             nothing=_mean_power([part for part in nothing if part.end > start]),
             expected=expected,
+            unplanned="" if expected is not None else f"the plan in force ({plan.rung if plan else 'none'}) states no course",
             price=self._price(situation),
             limit_kw=self._site.limits.import_kw,
             peak_kw=situation.prices.peak_so_far_kw or None,
@@ -131,10 +132,13 @@ class Charts:
 
 
 def expected_power(situation: Situation, plan: Plan | None) -> Band | None:
-    """Planned power of the assets plus the band of the load that nobody commands; None if neither is known."""
+    """Planned power of the assets plus the band of the load that nobody commands.
+
+    None if there is neither, or if the plan leaves assets as they are (hold, release): the load alone is not the site.
+    """
     load = situation.forecast(situation.load_target) if situation.load_target else None
     courses = plan.courses if plan else ()
-    if load is None and not courses:
+    if not courses and (load is None or situation.envelopes):
         return None
     start, step_s, steps = situation.time, situation.step_s, situation.steps
     if courses:

@@ -58,12 +58,24 @@ def power(view: PowerView, theme: Theme, local: LocalTime, currency: str) -> go.
         "yaxis": axis(theme, "kW") | {"domain": [0.0, PRICE_FROM - 0.06], "rangemode": "tozero"},
         "yaxis2": axis(theme, f"{currency}/kWh") | {"domain": [PRICE_FROM, 1.0], "nticks": 3, "anchor": "x"},
         "shapes": [*(level_line(level, theme) for level, _ in shown), now_line(view.now + shift, theme)],
-        "annotations": [level_words(level, f"{name} {figures(level)} kW", theme) for level, name in shown],
+        "annotations": [
+            *(level_words(level, f"{name} {figures(level)} kW", theme) for level, name in shown),
+            *_unplanned(view, theme),
+        ],
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}},
         "margin": {"l": 56, "r": 14, "t": 8, "b": 40},
         "uirevision": "power",
     }
     return go.Figure({"data": traces, "layout": layout})
+
+
+def _unplanned(view: PowerView, theme: Theme) -> list[Part]:
+    """Why the time ahead is empty."""
+    if not view.unplanned:
+        return []
+    font = {"size": 12, "color": theme.muted}
+    place = {"xref": "paper", "yref": "paper", "x": 0.75, "y": 0.4, "xanchor": "center"}
+    return [{"text": view.unplanned, "showarrow": False, "font": font} | place]
 
 
 def stores(views: Sequence[StoreView], start: datetime, now: datetime, end: datetime, theme: Theme, local: LocalTime) -> go.Figure:

@@ -64,12 +64,12 @@ def running(on: bool | None) -> Component:
     return html.Span("running" if on else "stopped", className="run on" if on else "run")
 
 
-def zone(score: float | None, severity: Severity | None) -> Component:
-    """Health: zone letter, bar and score."""
+def zone(score: float | None, severity: Severity | None, *, alarm: bool = True) -> Component:
+    """Health: zone letter, bar and score; zone D is red once its alarm is raised."""
     if score is None or severity is None:
         return html.Span(NONE, className="muted", title="not enough data to judge")
     return html.Span(
-        className=f"zone {severity.value}",
+        className=f"zone {'C' if severity is Severity.D and not alarm else severity.value}",
         title=f"Health {percent(score, 0)}, zone {severity.value} (A as new … D damage is near)",
         children=[html.B(severity.value), html.Span(html.I(style={"width": f"{100 * score:.0f}%"}), className="bar")],
     )

@@ -15,10 +15,12 @@ from dashboard.words import LocalTime
 from plant.errors import EmsError
 
 BEAT_S = 1.0
-STALE_OWN_TIME_S = 60.0
-"""A plant that owns its time may be asked to go as fast as it can: a minute without a row is silence."""
+STALE_OWN_TIME_S = 120.0
+"""A plant in lock-step goes as fast as plans are made: so long without a row is silence."""
 STALE_CYCLES = 2.0
-"""A plant on the wall clock is stale after so many missed cycles."""
+"""A plant on the wall clock is stale after so many missed cycles …"""
+LATE_S = 60.0
+"""… and a while for the cycle itself."""
 
 
 def layout(queries: Queries) -> Component:
@@ -63,9 +65,8 @@ def beat(queries: Queries, pulse: Pulse) -> dict[str, Any]:
         "shown": queries.local.full(pulse.time),
         "quiet_s": pulse.quiet_s,
         "owns_time": owns_time,
-        "stale_s": STALE_OWN_TIME_S if owns_time else STALE_CYCLES * control.every_s + STALE_OWN_TIME_S,
+        "stale_s": STALE_OWN_TIME_S if owns_time else STALE_CYCLES * control.every_s + LATE_S,
         "fault": pulse.fault,
-        "ended": pulse.ended,
     }
 
 

@@ -26,8 +26,6 @@ class Pulse:
     """How long this process has not seen the journal move."""
     fault: str = ""
     """Why the historian cannot be read; empty if it can."""
-    ended: str = ""
-    """In which words the last run ended; empty while one is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +82,8 @@ class PowerView:
     """Column `load`, kW: mean import power of each cycle under local control."""
     expected: Band | None
     """Planned power of the assets plus the forecast of the load that nobody commands, kW."""
+    unplanned: str = ""
+    """Why nothing is expected; empty if something is."""
     price: Series | None
     """Import price over the past and the horizon."""
     limit_kw: float | None

@@ -89,7 +89,7 @@ def head(view: AssetView, queries: Queries) -> list[Component]:
         ("State", html.Span([running(row.running), html.Span(f" {running_since(view)}", className="muted")])),
         ("Power", quantity(row.power_kw, "kW")),
         ("Set-point", quantity(row.setpoint, row.setpoint_unit)),
-        ("Health", zone(row.score, row.severity)),
+        ("Health", zone(row.score, row.severity, alarm=row.health_alarm)),
         ("Mode", mode_mark(row.mode)),
         ("Run by", "local control" if row.released else "our orders"),
         ("Starts today", str(row.starts_today)),
@@ -108,7 +108,10 @@ def _fact(name: str, value: Any) -> Component:
 
 def running_since(view: AssetView) -> str:
     """For how long the state has held."""
-    return "" if view.row.since is None else f"for {span((view.now - view.row.since).total_seconds())}"
+    if view.row.since is None:
+        return ""
+    held_s = (view.now - view.row.since).total_seconds()
+    return f"for {span(held_s)}" if held_s >= 1 else "since now"
 
 
 def _next(view: AssetView, queries: Queries) -> str:

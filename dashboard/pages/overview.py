@@ -24,7 +24,11 @@ NEAR_LIMIT = 0.95
 def layout(queries: Queries, _address: Address) -> Component:
     """The page's frame; figures arrive with the first pulse."""
     zone_name = queries.site.site.timezone
-    stores = html.Div([html.Div(id="stores-words", className="words"), graph("stores-figure")], className="strips")
+    stores = html.Div(
+        [html.Div(id="stores-words", className="words"), graph("stores-figure")],
+        className="strips",
+        style={"--count": len(queries.site.stores)},
+    )
     shown: Component = stores if queries.site.stores else html.P("The site has no stores.", className="none")
     return html.Div(
         children=[
@@ -70,12 +74,15 @@ def content(queries: Queries, theme_name: str | None) -> tuple[Any, ...]:
 
 def _store_words(store: StoreView) -> Component:
     inside = store.level is not None and store.low <= store.level <= store.high
+    limits = f"{to_three(store.low)} … {to_three(store.high)}"
     return html.Div(
         className="store" if inside else "store attention",
         children=[
             html.Div(store.name.replace("_", " "), className="name"),
-            html.Div(quantity(store.level, store.unit), className="level"),
-            html.Div(f"{to_three(store.low)} … {quantity(store.high, store.unit)}", className="range", title="Operating limits"),
+            html.Div(
+                [quantity(store.level, store.unit), html.Span(limits, className="range", title="Operating limits")],
+                className="level",
+            ),
         ],
     )
 
@@ -143,9 +150,16 @@ def _health_tile(key: KeyFigures) -> Component:
     worst = key.weakest
     if worst is None or worst.score is None:
         return tile("Weakest health", NONE, "", "no asset can be judged yet")
-    look = {Severity.C: "attention", Severity.D: "alarm"}.get(worst.severity or Severity.A, "")
+    look = _health_look(worst.severity, alarm=worst.alarm)
     zone_word = f"zone {worst.severity.value}" if worst.severity else ""
     return tile("Weakest health", number(worst.score * 100), "%", f"{worst.asset.replace('_', ' ')}, {zone_word}", look)
+
+
+def _health_look(severity: Severity | None, *, alarm: bool) -> str:
+    """Red only for a bad zone that lasted long enough to raise the health alarm."""
+    if severity is Severity.D and alarm:
+        return "alarm"
+    return "attention" if alarm or severity in (Severity.C, Severity.D) else ""
 
 
 def _running_tile(key: KeyFigures) -> Component:
@@ -211,7 +225,7 @@ def asset_table(view: Overview, queries: Queries) -> Component:
 
 
 def _asset_line(row: AssetRow, view: Overview, local: LocalTime) -> Component:
-    look = "alarm" if row.severity is Severity.D else "attention" if row.severity is Severity.C or not row.good else ""
+    look = _health_look(row.severity, alarm=row.health_alarm) or ("" if row.good else "attention")
     since = f"since {local.near(row.since, view.now)}" if row.since else ""
     name = dcc.Link(row.name.replace("_", " "), href=f"/assets?asset={row.name}", className="strong")
     return html.Tr(
@@ -221,7 +235,7 @@ def _asset_line(row: AssetRow, view: Overview, local: LocalTime) -> Component:
             html.Td(running(row.running), title=since),
             html.Td(_with_unit(row.power_kw, "kW"), className="num"),
             html.Td(_with_unit(row.setpoint, row.setpoint_unit), className="num"),
-            html.Td(zone(row.score, row.severity)),
+            html.Td(zone(row.score, row.severity, alarm=row.health_alarm)),
             html.Td(mode_mark(row.mode)),
             html.Td("local control" if row.released else "our orders", className="tight muted" if row.released else "tight"),
             html.Td(number(row.starts_today), className="num"),

@@ -27,10 +27,10 @@ def layout(_queries: Queries, page_address: Address) -> Component:
         column("strategy", "Strategy", 115),
         column("rung", "Rung", 90),
         column("verdict", "Verdict", 105),
-        number_column("cost", "Cost, p50", 120),
-        number_column("nothing", "Doing nothing", 125),
-        number_column("gap", "Proven within", 115),
-        number_column("commands", "Commands", 105),
+        number_column("cost", "Cost, p50", 125),
+        number_column("nothing", "Doing nothing", 150),
+        number_column("gap", "Proven within", 145),
+        number_column("commands", "Commands", 125),
         column("words", "Words"),
     ]
     return html.Div(

@@ -51,8 +51,6 @@
       say("fault", "The historian cannot be read: " + told.fault + ". What is shown is old.");
     } else if (told.time_ms === null) {
       say("stale", "Nothing has been recorded yet: no controller has run on this site.");
-    } else if (told.ended) {
-      say("stale", "The last run has ended (" + told.ended + "). Values are those of " + told.shown + ".");
     } else if (quiet() > told.stale_s) {
       say("stale", "The controller has not reported for " + span(quiet()) + ". Values are those of " + told.shown + ".");
     } else {
