@@ -172,7 +172,7 @@ def store_rules(model: Model, plan: Layout, s: int) -> None:
     for t in range(plan.steps):
         model.balance[s, t] = _kept(model, plan, store, s, t) - _entering(model, plan, s, t) == 0
         model.floor[s, t] = model.level[s, t + 1] + model.below[s, t] + model.scant[s, t] >= 0
-        model.ceiling[s, t] = model.level[s, t + 1] - model.above[s, t] <= 0
+        model.ceiling[s, t] = model.level[s, t + 1] - model.above[s, t] - model.brim[s, t] <= 0
     model.closing[s] = model.level[s, plan.steps] + model.short[s] - model.surplus[s] == 0
 
 

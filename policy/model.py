@@ -14,7 +14,7 @@ ROWS = (
 )  # fmt: skip
 """Every family of constraints."""
 COLUMNS = (
-    "u", "w", "on", "start", "y", "out", "p", "x", "over_cap", "over_starts", "level", "below", "scant", "above", "short",
+    "u", "w", "on", "start", "y", "out", "p", "x", "over_cap", "over_starts", "level", "below", "scant", "above", "brim", "short",
     "surplus", "draw", "spill", "lack", "flow", "shut", "unmet", "excess", "job", "missed", "bought", "sold", "over_hard",
     "over_soft", "over_export", "peak", "buys", "hasty",
 )  # fmt: skip
@@ -66,7 +66,7 @@ def _variables(model: Model, plan: Layout) -> None:
     family("over_cap", [a for a in assets if plan.assets[a].capped])
     family("over_starts", counted, range(2))
     family("level", stores, range(plan.steps + 1))
-    for name in ("below", "scant", "above", "draw", "spill", "lack"):
+    for name in ("below", "scant", "above", "brim", "draw", "spill", "lack"):
         family(name, stores)
     model.short, model.surplus = pyo.Var(stores), pyo.Var(stores)
     family("flow", flows)

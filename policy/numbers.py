@@ -27,6 +27,8 @@ SCANT = 0.1
 """Cost of using up the reserve, as a share of what a level below `low` costs."""
 READY = 20.0
 """How much more a level outside its band costs at the time by which it must be ready."""
+TIE = 1e-5
+"""Where nothing else decides, a machine does what local control would."""
 NEVER = 10.0
 """Content that appears or vanishes costs at least so many times what making it does."""
 SHUT = 0.05
@@ -81,9 +83,10 @@ class _Writer:
             out.bound("u", part.regimes[0], low, high)
         out.bound("on", a, low, high)
         hourly = life.wear_per_h + risk_per_h(self.facts.site, situation, envelope, part.name)
+        local = self.fixed.local.on[part.name] >= 0.5
         for k in part.regimes:
             if (places := out.compiled.column["u"].get(k)) is not None:
-                out.cost[places] += hourly * self.h
+                out.cost[places] += hourly * self.h + np.where(local, -TIE, TIE)
         running = 1.0 if situation.state(part.name).running else 0.0
         first = np.zeros(self.plan.steps)
         first[0] = running
@@ -183,7 +186,10 @@ class _Writer:
         wanted, scant_price = self._wanted(store, worth, size)
         ready = self._ready(store)
         out.right("floor", s, wanted)
-        out.right("ceiling", s, store.high)
+        kept = reserve(self.situation, self.ahead, store)
+        out.right("ceiling", s, store.high - kept)
+        out.bound("brim", s, 0.0, kept)
+        out.price("brim", s, SCANT * store.low_price * h)
         out.price("below", s, store.low_price * h * ready)
         out.price("above", s, store.low_price * h * ready)
         out.bound("scant", s, 0.0, np.maximum(wanted - store.low, 0.0))

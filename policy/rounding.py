@@ -17,8 +17,8 @@ from policy.fixed import Fixed
 from policy.layout import Layout, MachinePart
 from policy.outlook import Outlook
 
-THRESHOLDS: tuple[float | None, ...] = (0.2, 0.5, 0.8, None)
-"""Share from which a regime runs; None = the running sum of shares decides (sum-up rounding)."""
+STAY = 1.0
+"""Debt beyond which a machine changes its regime: without it machines would start and stop in every other step."""
 
 Choices = npt.NDArray[np.int64]
 """Shape (machines, steps): place of the regime among its machine's, −1 = none."""
@@ -51,93 +51,201 @@ def past(plan: Layout, situation: Situation, ahead: Outlook, most: tuple[float |
     )
 
 
-def rounded(plan: Layout, shares: Floats, threshold: float | None) -> Choices:
-    """The regime each machine would run in each step.
+def rounded(plan: Layout, shares: Floats, threshold: float) -> Choices:
+    """The regime each machine would run in each step: the largest one where all together reach a threshold.
 
     Parameters
     ----------
     shares
-        Relaxed regime binaries, shape (regimes, steps).
+        Relaxed regime binaries, shape (regimes, any number of steps).
     """
-    found = np.full((len(plan.machines), plan.steps), -1, dtype=np.int64)
+    found = np.full((len(plan.machines), shares.shape[1]), -1, dtype=np.int64)
     for i, machine in enumerate(plan.machines):
         if not machine.regimes:
             continue
         own = shares[list(machine.regimes)]
-        found[i] = _summed_up(own) if threshold is None else _cut(own, threshold)
+        found[i] = np.where(own.sum(axis=0) >= threshold, np.argmax(own, axis=0), -1)
     return found
 
 
-def _cut(own: Floats, threshold: float) -> npt.NDArray[np.int64]:
-    best = np.argmax(own, axis=0)
-    return np.where(own.sum(axis=0) >= threshold, best, -1)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What the machines may draw together, and what each regime draws; shapes (steps,) and (regimes, steps), kW."""
 
-
-def _summed_up(own: Floats) -> npt.NDArray[np.int64]:
-    debt, found = np.zeros(own.shape[0] + 1), np.full(own.shape[1], -1, dtype=np.int64)
-    for t in range(own.shape[1]):
-        debt[:-1] += own[:, t]
-        debt[-1] += 1.0 - own[:, t].sum()
-        chosen = int(np.argmax(debt))
-        debt[chosen] -= 1.0
-        found[t] = chosen if chosen < own.shape[0] else -1
-    return found
+    total_kw: Floats
+    regime_kw: Floats
 
 
 def repaired(plan: Layout, choices: Choices, shares: Floats, fixed: Fixed, before: Past) -> Choices:
     """The nearest choices that minimum times, starts and settled bounds allow."""
-    found = choices.copy()
-    for i, machine in enumerate(plan.machines):
-        if machine.regimes:
-            found[i] = _Repair(plan, i, machine, fixed, before).forward(choices[i], shares[list(machine.regimes)])
-    return found
+    repair = Repair(plan, fixed, before)
+    return repair.forward(choices, shares, plan.steps)
 
 
-class _Repair:
-    def __init__(self, plan: Layout, number: int, machine: MachinePart, fixed: Fixed, before: Past) -> None:
-        self.plan, self.machine, self.fixed, self.before, self.number = plan, machine, fixed, before, number
-        self.assets = list(machine.assets)
-        sets = [[float(a in plan.regimes[k].assets) for a in self.assets] for k in machine.regimes]
-        self.runs = np.asarray([*sets, [0.0] * len(self.assets)])
-        """Which assets run in each regime; the last row is none."""
+class Repair:
+    """Goes forward in time with all machines; may be asked to go on from where it stopped."""
 
-    def forward(self, wanted: npt.NDArray[np.int64], shares: Floats) -> npt.NDArray[np.int64]:
-        on = np.asarray([float(self.before.running[a]) for a in self.assets])
-        lasted = np.asarray([self.before.steps[a] for a in self.assets])
-        left = np.asarray([self.before.starts_left[a] for a in self.assets])
+    def __init__(self, plan: Layout, fixed: Fixed, before: Past) -> None:
+        self.machines = [
+            _Machine(plan, number, machine, fixed, before) if machine.regimes else None
+            for number, machine in enumerate(plan.machines)
+        ]
+        self.done = 0
+        """Steps that are settled."""
+
+    def forward(self, wanted: Choices, shares: Floats, until: int) -> Choices:
+        """Settle the steps up to `until` as near to what is wanted as allowed; returns all steps, later ones as wanted."""
         found = wanted.copy()
-        for t in range(self.plan.steps):
-            if t == self.fixed.today:
-                left = np.asarray([self.before.starts_a_day[a] for a in self.assets])
-            known = int(self.fixed.regime[self.number, t])
-            chosen = known if known >= -1 else self._choice(int(wanted[t]), shares[:, t], t, on, lasted, left)
-            after = self.runs[chosen]
-            left = left - (after > on)
-            lasted = np.where(after == on, lasted + 1, 1)
-            on, found[t] = after, chosen
+        for number, machine in enumerate(self.machines):
+            if machine is None:
+                continue
+            for t in range(self.done, until):
+                found[number, t] = machine.step(int(wanted[number, t]), shares, t)
+        self.done = until
         return found
 
-    def _choice(self, wanted: int, shares: Floats, t: int, on: Floats, lasted: Floats, left: Floats) -> int:
-        low, high = self.fixed.low[self.assets, t], self.fixed.high[self.assets, t]
-        up = np.asarray([self.plan.assets[a].up_steps for a in self.assets])
-        down = np.asarray([self.plan.assets[a].down_steps for a in self.assets])
-        may_stop = (on < 0.5) | (lasted >= up) | (high < 0.5)
-        startable = self.fixed.startable[self.assets, t] & (lasted >= down) & (left >= 1.0)
-        may_start = (on > 0.5) | startable | (low > 0.5)
-        possible = self._possible(low, high, on, may_start, may_stop)
-        if possible[wanted]:
-            return wanted
-        rank = np.append(shares, 1.0 - shares.sum()) - np.abs(self.runs - self.runs[wanted]).sum(axis=1)
-        rank[~possible] = -np.inf
-        best = int(np.argmax(rank))
-        return best if best < len(self.machine.regimes) else -1
 
-    def _possible(
-        self, low: Floats, high: Floats, on: Floats, may_start: npt.NDArray[np.bool_], may_stop: npt.NDArray[np.bool_]
-    ) -> npt.NDArray[np.bool_]:
-        settled = np.all((self.runs >= low) & (self.runs <= high), axis=1)
-        starts, stops = (self.runs > on), (self.runs < on)
-        allowed = settled & ~np.any(starts & ~may_start, axis=1) & ~np.any(stops & ~may_stop, axis=1)
-        if self.machine.at_most is not None:
-            allowed &= self.runs.sum(axis=1) <= max(self.machine.at_most, on.sum())
-        return np.asarray(allowed if allowed.any() else settled if settled.any() else np.all(self.runs == on, axis=1))
+class Pace:
+    """Sum-up rounding that respects minimum times and the room that limits leave (Sager, Bock and Diehl 2012).
+
+    In every step each machine runs the regime whose debt (shares promised, not given) is largest among those it may run.
+    Where all together would draw more than there is room for, those with the smallest debt wait if they may; what they
+    are owed stays, so they run in one of the next steps.
+    """
+
+    def __init__(self, plan: Layout, repair: Repair) -> None:
+        self._plan, self._repair = plan, repair
+        self._debts = [np.zeros(len(machine.regimes) + 1) for machine in plan.machines]
+
+    def forward(self, shares: Floats, room: Room, until: int) -> Choices:
+        """Settle the steps up to `until`; returns those newly settled."""
+        begin = self._repair.done
+        found = np.full((len(self._plan.machines), until - begin), -1, dtype=np.int64)
+        for debt in self._debts:
+            debt[:] = 0.0
+        for t in range(begin, until):
+            picked = self._picked(shares, t)
+            self._fit(picked, room, t)
+            for i, machine in enumerate(self._repair.machines):
+                if machine is not None:
+                    machine.run(picked[i])
+                    self._debts[i][picked[i]] -= 1.0
+            found[:, t - begin] = picked
+        self._repair.done = until
+        return found
+
+    def _picked(self, shares: Floats, t: int) -> list[int]:
+        picked = []
+        for i, part in enumerate(self._plan.machines):
+            machine = self._repair.machines[i]
+            if machine is None:
+                picked.append(-1)
+                continue
+            own = shares[list(part.regimes), t]
+            self._debts[i][:-1] += own
+            self._debts[i][-1] += 1.0 - own.sum()
+            now = machine.place()
+            self._debts[i][now] += STAY
+            wanted = int(np.argmax(self._debts[i]))
+            self._debts[i][now] -= STAY
+            picked.append(machine.choice(wanted if wanted < len(part.regimes) else -1, shares, t))
+        return picked
+
+    def _fit(self, picked: list[int], room: Room, t: int) -> None:
+        def draw(i: int) -> float:
+            machine = self._repair.machines[i]
+            if machine is None or picked[i] < 0:
+                return 0.0
+            return float(room.regime_kw[self._plan.machines[i].regimes[picked[i]], t]) + machine.starting_kw(picked[i])
+
+        total = sum(map(draw, range(len(picked))))
+        waiting = [i for i in range(len(picked)) if draw(i) > 0.0]
+        for i in sorted(waiting, key=lambda i: float(self._debts[i][picked[i]] - self._debts[i][-1])):
+            machine = self._repair.machines[i]
+            if total <= room.total_kw[t] + 1e-6:
+                return
+            if machine is not None and machine.allowed(-1, t, strict=True):
+                total -= draw(i)
+                picked[i] = -1
+
+
+class _Machine:
+    """One envelope on its way: which assets run, for how long, how many starts they have left."""
+
+    def __init__(self, plan: Layout, number: int, machine: MachinePart, fixed: Fixed, before: Past) -> None:
+        self.machine, self.fixed, self.before, self.number = machine, fixed, before, number
+        self.assets = list(machine.assets)
+        self.runs = [tuple(a in plan.regimes[k].assets for a in self.assets) for k in machine.regimes]
+        self.runs.append((False,) * len(self.assets))
+        self.up = [plan.assets[a].up_steps for a in self.assets]
+        self.down = [plan.assets[a].down_steps for a in self.assets]
+        self.on = tuple(before.running[a] for a in self.assets)
+        self.lasted = [before.steps[a] for a in self.assets]
+        self.left = [before.starts_left[a] for a in self.assets]
+        self.low = fixed.low[self.assets] >= 0.5
+        self.high = fixed.high[self.assets] >= 0.5
+        self.startable = fixed.startable[self.assets]
+        self.start_kw = [plan.assets[a].start_kwh / plan.step_h for a in self.assets]
+
+    def step(self, wanted: int, shares: Floats, t: int) -> int:
+        """Run the regime (−1 = none) nearest to the wanted one among those allowed."""
+        chosen = self.choice(wanted, shares, t)
+        self.run(chosen)
+        return chosen
+
+    def choice(self, wanted: int, shares: Floats, t: int) -> int:
+        """The regime nearest to the wanted one among those allowed."""
+        if t == self.fixed.today:
+            self.left = [self.before.starts_a_day[a] for a in self.assets]
+        known = int(self.fixed.regime[self.number, t])
+        return known if known >= -1 else self._choice(wanted, shares, t)
+
+    def run(self, chosen: int) -> None:
+        """Move on by a step."""
+        after = self.runs[chosen]
+        for n, (now, then) in enumerate(zip(after, self.on, strict=True)):
+            self.left[n] -= now and not then
+            self.lasted[n] = self.lasted[n] + 1 if now is then else 1
+        self.on = after
+
+    def place(self) -> int:
+        """The first regime that runs what runs now (−1 = none)."""
+        return next((place for place, runs in enumerate(self.runs[:-1]) if runs == self.on), -1)
+
+    def starting_kw(self, place: int) -> float:
+        """Power that the starts of a regime take besides its curve."""
+        pairs = zip(self.runs[place], self.on, self.start_kw, strict=True)
+        return sum(extra for now, then, extra in pairs if now and not then)
+
+    def _choice(self, wanted: int, shares: Floats, t: int) -> int:
+        if self.allowed(wanted, t, strict=True):
+            return wanted
+        places: list[int] = [*range(len(self.machine.regimes)), -1]
+        for strict in (True, False):
+            possible = [place for place in places if self.allowed(place, t, strict=strict)]
+            if possible:
+                ranks = [self._rank(place, wanted, shares, t) for place in possible]
+                return possible[ranks.index(max(ranks))]
+        return next((place for place in places if self.runs[place] == self.on), -1)
+
+    def _rank(self, place: int, wanted: int, shares: Floats, t: int) -> float:
+        own = [float(shares[k, t]) for k in self.machine.regimes]
+        share = own[place] if place >= 0 else 1.0 - sum(own)
+        misses = sum(one is not other for one, other in zip(self.runs[place], self.runs[wanted], strict=True))
+        return share - float(misses)
+
+    def allowed(self, place: int, t: int, *, strict: bool) -> bool:
+        """Whether a regime may run in a step; not strict = only what is settled counts."""
+        after = self.runs[place]
+        for n, (now, then) in enumerate(zip(after, self.on, strict=True)):
+            low, high = bool(self.low[n, t]), bool(self.high[n, t])
+            if (now and not high) or (low and not now):
+                return False
+            if not strict or now is then:
+                continue
+            if now and not low and not (self.startable[n, t] and self.lasted[n] >= self.down[n] and self.left[n] >= 1.0):
+                return False
+            if not now and high and self.lasted[n] < self.up[n]:
+                return False
+        most = self.machine.at_most
+        return not strict or most is None or sum(after) <= max(most, sum(self.on))

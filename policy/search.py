@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from plant.errors import SolverError
 from plant.orders import Cut
@@ -13,19 +12,21 @@ from plant.table import Floats
 from policy.compiled import Places, Program
 from policy.fixed import Fixed
 from policy.layout import Layout
-from policy.rounding import THRESHOLDS, Choices, Past, repaired, rounded
+from policy.rounding import Choices, Pace, Past, Repair, Room, repaired, rounded
 from policy.solve import Purse, Solved, Solver
 
 GOOD_GAP = 0.005
 """A plan this near to its bound is not improved further."""
 ENOUGH = 1e-7
 """A plan this near to its bound is the optimum."""
+FAIR_GAP = 0.03
+"""Up to here no further rounding is tried."""
 FEW = 200
 """Models with no more binaries are solved to the optimum."""
-MANY = 1200
-"""Branch and bound is not begun over more binaries."""
 NEAR_H = 3.0
-"""Binaries later than this are relaxed in branch and bound of larger models."""
+"""The next hours are settled in short pieces, later ones in long ones."""
+PIECE_H, LATER_H = 1.0, 2.0
+"""Length of those pieces."""
 NODE = 200
 """Simplex iterations that a node is taken to cost."""
 RELAXED = 10
@@ -84,68 +85,77 @@ class _Search:
     def run(self, shifted: Choices | None) -> Searched:
         relaxed = self.solver.relaxed(RELAXED * self.purse.iterations)
         if relaxed.x is None:
-            raise SolverError(
-                "the relaxed model has no solution" + (": its limits contradict" if relaxed.infeasible else " in time")
-            )
+            why = ": its limits contradict" if relaxed.infeasible else " in time"
+            raise SolverError(f"the relaxed model has no solution{why}")
         self.bound = relaxed.bound
-        self._round(relaxed.x, "relaxed plan", shifted)
+        shares = shares_of(self.problem, relaxed.x)
+        self._try("relaxed plan cut at 0.2", rounded(self.plan, shares, 0.2), shares, relaxed.x)
+        if self._gap() > GOOD_GAP:
+            self._dive(relaxed.x)
+        self._try("hours of local control", local_choices(self.plan, self.fixed), shares, relaxed.x)
+        if shifted is not None and self._gap() > GOOD_GAP:
+            self._try("previous plan carried on", shifted, shares, relaxed.x)
+        if self._gap() > FAIR_GAP:
+            self._try("relaxed plan cut at 0.5", rounded(self.plan, shares, 0.5), shares, relaxed.x)
         if not self.found:
             raise SolverError("no rounding of the relaxed plan can be dispatched")
         self._branch()
-        best = self._on_curves(self._best())
-        others = tuple(other for other in self.found if other is not self._best())
+        chosen_one = self._best()
+        best = self._on_curves(chosen_one)
+        others = tuple(other for other in self.found if other is not chosen_one)
         return Searched(best=best, others=others, bound=min(self.bound, best.solved.objective), cut=self.purse.cut)
+
+    def _try(self, words: str, wanted: Choices, shares: Floats, x: Floats) -> None:
+        """Repair and dispatch choices; what cannot be dispatched is no candidate."""
+        choices = repaired(self.plan, wanted, shares, self.fixed, self.before)
+        if any(np.array_equal(choices, other.choices) for other in self.found):
+            return
+        solved = self.solver.dispatched(binaries_of(self.problem, choices, x))
+        if solved.x is not None:
+            self.found.append(Candidate(words=words, solved=solved, choices=choices))
 
     def _best(self) -> Candidate:
         return min(self.found, key=lambda candidate: candidate.solved.objective)
 
     def _gap(self) -> float:
+        if not self.found:
+            return np.inf
         value = self._best().solved.objective
         return max(0.0, (value - self.bound) / max(abs(value), 1e-9))
 
-    def _round(self, x: Floats, source: str, shifted: Choices | None = None) -> None:
-        shares = shares_of(self.problem, x)
-        for words, wanted in wishes(self.plan, shares, source, shifted):
-            choices = repaired(self.plan, wanted, shares, self.fixed, self.before)
-            if any(np.array_equal(choices, other.choices) for other in self.found):
-                continue
-            solved = self.solver.dispatched(binaries_of(self.problem, choices, x))
-            if solved.x is not None:
-                self.found.append(Candidate(words=words, solved=solved, choices=choices))
-            if self.found and self._gap() <= ENOUGH:
+    def _dive(self, x: Floats) -> None:
+        """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest."""
+        model, repair = self.problem.compiled, Repair(self.plan, self.fixed, self.before)
+        pace = Pace(self.plan, repair)
+        self.solver.freed()
+        settled = np.full((len(self.plan.machines), self.plan.steps), -1, dtype=np.int64)
+        for until in pieces(self.plan):
+            shares, begin = shares_of(self.problem, x), repair.done
+            promised = promised_of(self.problem, x, shares)
+            settled[:, begin:until] = pace.forward(promised, room_of(self.problem, x, shares), until)
+            values = binaries_of(self.problem, settled, x)
+            now = np.zeros(model.matrix.shape[1], dtype=np.bool_)
+            for places in model.column["u"].values():
+                now[places[begin:until]] = True
+            if until == self.plan.steps:
+                now |= model.binary
+            solved = self.solver.settled(np.flatnonzero(now), values[now[model.binary]])
+            if solved.x is None:
                 return
+            x = solved.x
+        self.found.append(Candidate(words="piece by piece", solved=solved, choices=settled))
 
     def _branch(self) -> None:
-        """Branch and bound over the steps that matter: all of a small model, the next hours of a large one."""
-        whole = self._whole()
-        small = whole.size == np.count_nonzero(self._open())
-        goal = 1e-7 if small else GOOD_GAP
+        """Branch and bound to the optimum, where the model is small."""
+        every = np.flatnonzero(self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5))
         start = self._best().solved.x
-        if self._gap() <= goal or self.purse.iterations <= 0 or whole.size > MANY or start is None:
+        if self._gap() <= ENOUGH or self.purse.iterations <= 0 or every.size > FEW or start is None:
             return
-        nodes = max(10, self.purse.iterations // NODE)
-        solved = self.solver.branched(start, whole, nodes, goal)
+        solved = self.solver.branched(start, every, max(10, self.purse.iterations // NODE), ENOUGH)
         self.bound = max(self.bound, solved.bound)
-        if solved.x is None:
-            return
-        if small:
-            choices = chosen(self.problem, solved.x)
+        if solved.x is not None:
+            choices = rounded(self.plan, shares_of(self.problem, solved.x), 0.5)
             self.found.append(Candidate(words="branch and bound", solved=solved, choices=choices))
-        else:
-            self._round(solved.x, "branch and bound over the next hours")
-
-    def _open(self) -> npt.NDArray[np.bool_]:
-        """Binaries that are not settled."""
-        return np.asarray(self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5))
-
-    def _whole(self) -> Places:
-        every = np.flatnonzero(self._open())
-        if every.size <= FEW:
-            return every
-        near = max(1, round(NEAR_H / self.plan.step_h))
-        columns = [places[:near] for places in self.problem.compiled.column["u"].values()]
-        columns += list(self.problem.compiled.column["job"].values())
-        return np.intersect1d(np.concatenate(columns), every)
 
     def _on_curves(self, best: Candidate) -> Candidate:
         """The same plan with every machine on its curve: only weights of two neighbouring points may stay."""
@@ -156,6 +166,17 @@ class _Search:
         self.solver.dispatched(binaries_of(self.problem, best.choices, best.solved.x))
         solved = self.solver.closed(away)
         return best if solved.x is None else Candidate(words=best.words, solved=solved, choices=best.choices)
+
+
+def pieces(plan: Layout) -> list[int]:
+    """Ends of the pieces in which a horizon is settled: short ones first, longer ones later."""
+    found: list[int] = []
+    at = 0.0
+    while not found or found[-1] < plan.steps:
+        at += PIECE_H if at < NEAR_H else LATER_H
+        end = min(plan.steps, max(round(at / plan.step_h), (found[-1] if found else 0) + 1))
+        found.append(end)
+    return found
 
 
 def off_curve(problem: Program, x: Floats) -> Places:
@@ -176,10 +197,66 @@ def off_curve(problem: Program, x: Floats) -> Places:
     return np.asarray(found, dtype=np.int64)
 
 
-def chosen(problem: Program, x: Floats) -> Choices:
-    """The regimes that a whole solution runs."""
-    shares = shares_of(problem, x)
-    return rounded(problem.compiled.layout, shares, 0.5)
+def promised_of(problem: Program, x: Floats, shares: Floats) -> Floats:
+    """Shares for which regimes have to run: a machine that can be turned down runs longer at less.
+
+    Running half the time at full output is running all the time at half of it, as far down as the machine goes.
+    """
+    model, found = problem.compiled, shares.copy()
+    for k, regime in enumerate(problem.compiled.layout.regimes):
+        made = np.abs(np.asarray(regime.output)) if any(regime.output) else np.abs(np.asarray([sum(p) for p in regime.power]))
+        if len(made) == 1:
+            continue
+        weights = x[np.asarray([model.column["w"][regime.first_point + p] for p in range(len(made))])]
+        given = made @ weights
+        found[k] = np.where(given > 1e-6, np.minimum(1.0, given / max(float(made.min()), 1e-9)), shares[k])
+    for machine in problem.compiled.layout.machines:
+        total = found[list(machine.regimes)].sum(axis=0)
+        found[list(machine.regimes)] /= np.maximum(total, 1.0)
+    return found
+
+
+def room_of(problem: Program, x: Floats, shares: Floats) -> Room:
+    """The room that limits and the planned peak leave to the machines, and what each regime draws when it runs."""
+    model, plan = problem.compiled, problem.compiled.layout
+    drawn, full = np.zeros_like(shares), np.zeros_like(shares)
+    for k, regime in enumerate(plan.regimes):
+        power = np.asarray([sum(powers) for powers in regime.power])
+        factor = power_factor(problem, regime.assets[0])
+        if len(power) == 1:
+            drawn[k], full[k] = shares[k] * power[0] * factor, power[0] * factor
+            continue
+        weights = x[np.asarray([model.column["w"][regime.first_point + p] for p in range(len(power))])]
+        drawn[k] = (power @ weights) * factor
+        promised = drawn[k] / np.maximum(shares[k], 0.05)
+        full[k] = np.where(power.max() <= 0.0, promised, power.min() * factor)
+    limit = problem.row_upper[model.row["import_hard"][()]] - model.base[model.row["import_hard"][()]]
+    total = x[model.column["bought"][()]] - x[model.column["sold"][()]]
+    for a, part in enumerate(plan.assets):
+        if part.own_price and part.regimes:
+            total = total + x[model.column["p"][a]]
+    if plan.windows:
+        limit = np.minimum(limit, max(float(x[place]) for place in model.column["peak"][()]))
+    return Room(total_kw=np.maximum(limit, total) - total + drawn.sum(axis=0), regime_kw=full)
+
+
+def power_factor(problem: Program, a: int) -> Floats | float:
+    """The factor over time on an asset's power."""
+    model = problem.compiled
+    if a not in model.column["x"]:
+        return 1.0
+    return np.asarray(-problem.matrix.data[model.place(("drawn", a), ("x", a))])
+
+
+def local_choices(plan: Layout, fixed: Fixed) -> Choices:
+    """The regimes that local control would run."""
+    found = np.full((len(plan.machines), plan.steps), -1, dtype=np.int64)
+    for i, machine in enumerate(plan.machines):
+        on = np.asarray([fixed.local.on[plan.assets[a].name] >= 0.5 for a in machine.assets])
+        for place, k in reversed(list(enumerate(machine.regimes))):
+            runs = np.asarray([a in plan.regimes[k].assets for a in machine.assets])
+            found[i][np.all(on == runs[:, None], axis=0)] = place
+    return found
 
 
 def shares_of(problem: Program, x: Floats) -> Floats:
@@ -190,15 +267,6 @@ def shares_of(problem: Program, x: Floats) -> Floats:
         if (places := problem.compiled.column["u"].get(k)) is not None:
             found[k] = np.clip(x[places], 0.0, 1.0)
     return found
-
-
-def wishes(plan: Layout, shares: Floats, source: str, shifted: Choices | None) -> list[tuple[str, Choices]]:
-    """What to try, in words."""
-    found = []
-    for threshold in THRESHOLDS:
-        words = f"running sum of the {source}" if threshold is None else f"{source} cut at {threshold:g}"
-        found.append((words, rounded(plan, shares, threshold)))
-    return found if shifted is None else [*found, ("previous plan carried on", shifted)]
 
 
 def binaries_of(problem: Program, choices: Choices, relaxed: Floats) -> Floats:

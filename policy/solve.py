@@ -64,7 +64,7 @@ class Solver:
         maker: Any = highspy.Highs
         self._problem, self._purse, self._highs = problem, purse, maker()
         for name, value in (
-            ("output_flag", False), ("threads", 1), ("random_seed", 0), ("time_limit", purse.time_limit_s), ("solver", "simplex"),
+            ("output_flag", False), ("threads", 1), ("random_seed", 0), ("solver", "simplex"),
         ):  # fmt: skip
             self._highs.setOptionValue(name, value)
         self._highs.passModel(_lp(problem))
@@ -75,11 +75,22 @@ class Solver:
         self._highs.setOptionValue("simplex_iteration_limit", most)
         return self._run()
 
+    def settled(self, columns: Places, values: Floats) -> Solved:
+        """The relaxation with some more binaries fixed; starts from the basis of the solve before."""
+        self._highs.setOptionValue("simplex_iteration_limit", DISPATCH * self._binary.size + 10_000)
+        self._highs.changeColsBounds(columns.size, columns.astype(np.int32), values, values)
+        return self._run()
+
     def dispatched(self, binaries: Floats) -> Solved:
         """The best course with binaries fixed; starts from the basis of the solve before."""
         self._highs.setOptionValue("simplex_iteration_limit", DISPATCH * self._binary.size + 10_000)
         self._highs.changeColsBounds(self._binary.size, self._binary, binaries, binaries)
         return self._run()
+
+    def freed(self) -> None:
+        """Let the binaries go again."""
+        lower, upper = self._problem.lower[self._binary], self._problem.upper[self._binary]
+        self._highs.changeColsBounds(self._binary.size, self._binary, lower, upper)
 
     def closed(self, columns: Places) -> Solved:
         """The same dispatch with some columns held at zero."""
@@ -97,8 +108,7 @@ class Solver:
         nodes, gap
             Limits of the search.
         """
-        lower, upper = self._problem.lower[self._binary], self._problem.upper[self._binary]
-        self._highs.changeColsBounds(self._binary.size, self._binary, lower, upper)
+        self.freed()
         kinds = np.zeros(self._binary.size, dtype=np.uint8)
         kinds[np.isin(self._binary, whole)] = 1
         self._highs.clearSolver()
@@ -114,6 +124,7 @@ class Solver:
         return solved
 
     def _run(self, *, branching: bool = False) -> Solved:
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._purse.time_limit_s)
         self._highs.run()
         info, status = self._highs.getInfo(), self._highs.getModelStatus()
         solved = self._read(info, status, branching)

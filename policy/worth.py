@@ -26,8 +26,10 @@ MIDNIGHT = 2.0
 """Charge on what is missing at midnight, as a multiple of the mean cost of making it."""
 INSIDE = 0.1
 """The level wanted at the end keeps so much of the accepted band away from its ends."""
-SHARE = 0.2
-"""Most of the accepted band that is kept as a reserve."""
+SIGMAS = 1.3
+"""Standard deviations of the demand that are kept in reserve."""
+LEAST, MOST = 0.06, 0.25
+"""Shares of the accepted band that are kept in reserve at each end."""
 ROUNDS = 4
 """Stores that feed each other are valued in so many rounds."""
 
@@ -93,10 +95,12 @@ def _mean(situation: Situation, series: Series | None) -> float:
 
 
 def reserve(situation: Situation, ahead: Outlook, store: Store) -> Floats:
-    """Level kept above `low` at the end of each step against demand beyond its median.
+    """Level kept away from `low` and `high` at the end of each step against what is not foreseen.
 
-    One standard deviation of the demand summed up to then (its errors last some hours), at most `SHARE` of the band.
+    `SIGMAS` standard deviations of the demand summed up to then (its errors last some hours), not less than `LEAST` and
+    not more than `MOST` of the accepted band.
     """
     content = accumulated(ahead.spread_of(store.service), ahead.step_h)
     stores = sum(1 for other in situation.store_specs if other.service == store.service)
-    return np.asarray(np.minimum(content / stores / (store.size_per_level or 1.0), SHARE * (store.high - store.low)))
+    band = store.high - store.low
+    return np.asarray(np.clip(SIGMAS * content / stores / (store.size_per_level or 1.0), LEAST * band, MOST * band))
