@@ -87,7 +87,7 @@ class Leases:
             if not self._database.sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(733)"))
             row = connection.execute(sa.select(lease_table).where(lease_table.c.name == name)).one_or_none()
-            if row is not None and row.holder != holder and row.until > microseconds(now) and not _gone(row.holder):
+            if row is not None and row.holder != holder and row.until > microseconds(now) and not process_gone(row.holder):
                 until = iso(instant_of(row.until))
                 raise RefusedError(f"{name} is held by {row.holder} until {until}: only one may do this at a time")
             lease = {"name": name, "holder": holder, "until": microseconds(now + timedelta(seconds=ttl_s))}
@@ -115,7 +115,7 @@ class Leases:
             connection.execute(sa.delete(lease_table).where(mine))
 
 
-def _gone(holder: str) -> bool:
+def process_gone(holder: str) -> bool:
     """Whether the holder was a process of this computer that does not run any more."""
     host, _, process = holder.rpartition(":")
     if host != socket.gethostname() or not process.isdigit():

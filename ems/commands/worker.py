@@ -1,0 +1,126 @@
+"""`ems worker` and `ems jobs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.table import Table as RichTable
+
+    from ems.jobs import Job, Jobs
+
+SiteOption = Annotated[Path | None, typer.Option("--site", help="Site file; EMS_SITE if not given.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+WhoOption = Annotated[str, typer.Option("--who", help="Who asks.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Register `ems worker` and `ems jobs`."""
+    app.command("worker", epilog="Example: ems worker --site site.toml")(worker)
+    jobs = typer.Typer(no_args_is_help=True, help="Jobs of the worker: list, ask for, cancel.")
+    jobs.command("list", epilog="Example: ems jobs list --site site.toml")(list_jobs)
+    jobs.command("run", epilog="Example: ems jobs run train --site site.toml")(run)
+    jobs.command("cancel", epilog="Example: ems jobs cancel j-1f0c --who anna")(cancel)
+    app.add_typer(jobs, name="jobs")
+
+
+def worker(
+    once: Annotated[bool, typer.Option("--once", help="Do what is due and asked for, then stop.")] = False,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train, forecast, watch accuracy and remove old readings by the site's schedule, until a signal comes."""
+    import logging
+
+    from ems import console
+    from ems.config import historian_url, load
+    from ems.historian import Historian
+    from ems.runs import stoppable
+    from ems.worker import NAMES, Worker, serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    loaded = load(site)
+    with Historian(historian_url(loaded)) as historian:
+        works = Worker(loaded, historian)
+        if not once:
+            with stoppable():
+                serve(works, loaded.site)
+            return
+        done = [job for name in NAMES if (job := works.do_due(name)) is not None] + works.do_asked()
+    console.emit({"jobs": done}, as_json, (_table(done),))
+
+
+def _table(jobs: Sequence[Job]) -> RichTable:
+    from ems.console import table
+    from plant.times import iso
+
+    shown = table("Jobs", "id", "name", "due", "state", "progress", "worker", "words")
+    for job in jobs:
+        progress = f"{job.done}/{job.total}" if job.total else ""
+        shown.add_row(job.id, job.name, iso(job.due)[:19], job.state.value, progress, job.holder, job.words)
+    return shown
+
+
+def list_jobs(
+    log: Annotated[bool, typer.Option("--log", help="With each job's log.")] = False,
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, newest first, and the worker's latest events and alarms."""
+    from ems import console
+    from ems.config import historian_url, load
+    from ems.historian import Historian
+    from ems.issued import Notices
+    from ems.jobs import Jobs
+
+    loaded = load(site)
+    with Historian(historian_url(loaded)) as historian:
+        jobs, notices = Jobs(historian.database).newest(), Notices(historian.database).latest(20)
+    lines = [f"{job.id}: {line}" for job in jobs for line in job.log] if log else []
+    words = "\n".join([*lines, *(notice.words for notice in notices)])
+    console.emit({"jobs": jobs, "notices": notices}, as_json, (_table(jobs),), words)
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="train, forecast, accuracy or retention.")],
+    who: WhoOption = "operator",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask for a job now; a running worker takes it within seconds."""
+    from connectors.wall import now
+    from ems.worker import NAMES
+    from plant.errors import NotFoundError
+
+    if name not in NAMES:
+        raise NotFoundError(f"there is no job {name!r}: one of {', '.join(NAMES)}")
+    _changed(site, as_json, lambda jobs: jobs.ask(name, now(), who))
+
+
+def cancel(
+    job: Annotated[str, typer.Argument(help="Id, or its beginning.")],
+    who: WhoOption = "operator",
+    site: SiteOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Cancel a waiting or running job."""
+    from connectors.wall import now
+
+    _changed(site, as_json, lambda jobs: jobs.cancel(job, now(), who))
+
+
+def _changed(site: Path | None, as_json: bool, change: Callable[[Jobs], Job]) -> None:
+    from ems import console
+    from ems.config import historian_url, load
+    from ems.historian import Historian
+    from ems.jobs import Jobs
+
+    loaded = load(site)
+    with Historian(historian_url(loaded)) as historian:
+        job = change(Jobs(historian.database))
+    console.emit({"job": job}, as_json, words=f"{job.id} ({job.name}) is {job.state.value}: {job.words}")
