@@ -144,7 +144,19 @@ class _Writer:
             out.right("needs", (i, n), ((self.fixed.low[one] >= 0.5) & (self.fixed.high[other] < 0.5)).astype(float))
         if machine.ramp is not None:
             self._ramp(i)
+        self._prefer(i)
         self._settled(i)
+
+    def _prefer(self, i: int) -> None:
+        """Where nothing else decides, a machine runs at its nominal set-point."""
+        envelope = self.situation.envelopes[i]
+        for place, k in enumerate(self.plan.machines[i].regimes):
+            regime = envelope.regimes[place]
+            nominal = [envelope.lives[envelope.assets.index(name)].setpoint_nominal for name in regime.running]
+            for p, point in enumerate(regime.points if len(regime.points) > 1 else ()):
+                pairs = zip(point.setpoints, nominal, strict=True)
+                away = sum(abs(value - wanted) / max(abs(wanted), 1.0) for value, wanted in pairs if wanted is not None)
+                self.out.price("w", self.plan.regimes[k].first_point + p, TIE * away)
 
     def _ramp(self, i: int) -> None:
         """The first step's change counts from the output of now."""

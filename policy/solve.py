@@ -30,6 +30,8 @@ class Solved:
     infeasible: bool = False
     work: int = 0
     """Simplex iterations."""
+    prices: Floats | None = None
+    """What one unit of each row's right-hand side is worth; None after branch and bound."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -141,7 +143,9 @@ class Solver:
             return Solved(x=None, objective=np.inf, bound=-np.inf, cut=cut, infeasible=infeasible, work=work)
         value = info.objective_function_value + self._problem.offset
         bound = info.mip_dual_bound + self._problem.offset if branching else value
-        return Solved(x=np.asarray(self._highs.getSolution().col_value), objective=value, bound=bound, cut=cut, work=work)
+        solution = self._highs.getSolution()
+        prices = None if branching else np.asarray(solution.row_dual)
+        return Solved(x=np.asarray(solution.col_value), objective=value, bound=bound, cut=cut, work=work, prices=prices)
 
 
 def _lp(problem: Program) -> highspy.HighsLp:

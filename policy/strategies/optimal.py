@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from plant.errors import SolverError
-from plant.orders import Command, Plan
+from plant.orders import Command, Plan, Rejected
 from plant.site import Site
 from plant.situation import Situation
-from policy.compiled import Compiled, compiled
-from policy.explain import reasons, words_of
-from policy.fixed import Fixed, fixed
+from policy.compiled import Compiled, Program, compiled
+from policy.explain import binding_of, reasons, rejected_of, words_of
+from policy.fixed import fixed
 from policy.found import Found, courses_of, expected, read
 from policy.guard import starts_allowed
 from policy.layout import Layout, layout
@@ -25,9 +23,25 @@ from policy.rounding import Past, past
 from policy.search import Searched, search
 from policy.shifted import carried_on
 from policy.solve import Purse
+from policy.strategies.threshold import Threshold
 
 KEPT = 4
 """Compiled models kept; a model holds structure only, so what is kept cannot influence a plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worked:
+    """Everything about one search."""
+
+    facts: Facts
+    program: Program
+    searched: Searched
+    found: Found
+
+    @property
+    def model(self) -> Compiled:
+        """The compiled model."""
+        return self.program.compiled
 
 
 class Optimal:
@@ -39,6 +53,8 @@ class Optimal:
         The site; `control.work_limit` and `control.time_limit_s` bound the search.
     """
 
+    name = "optimal"
+
     def __init__(self, site: Site) -> None:
         self._site = site
         self._models: OrderedDict[Layout, Compiled] = OrderedDict()
@@ -46,22 +62,48 @@ class Optimal:
     def propose(self, situation: Situation) -> Plan:
         """The best plan found within the work limit, with its bound and why.
 
+        Where the search ends without any plan, the rule table's is proposed instead and says so.
+        """
+        try:
+            return self._plan(self.worked(self.facts(situation)))
+        except SolverError as error:
+            rules = Threshold(self._site).propose(situation)
+            return sealed(situation, replace(rules, rung="next", words=f"no optimal plan: {error}; {rules.words}"))
+
+    def facts(self, situation: Situation) -> Facts:
+        """What a search starts from."""
+        ahead = outlook(situation)
+        return Facts(site=self._site, situation=situation, ahead=ahead, fixed=fixed(self._site, situation, ahead))
+
+    def worked(self, facts: Facts) -> Worked:
+        """Search for a plan; where what is settled contradicts minimum times, without asking for those.
+
         Raises
         ------
         SolverError
-            If the model has no solution even without minimum times.
+            If there is no plan even so.
         """
-        ahead = outlook(situation)
-        settled = fixed(self._site, situation, ahead)
-        model = self.model(layout(self._site, situation, ahead))
-        before = self._past(model.layout, situation, ahead)
-        facts = Facts(site=self._site, situation=situation, ahead=ahead, fixed=settled)
+        model = self.model(layout(self._site, facts.situation, facts.ahead))
         try:
-            searched = self._search(model, facts, before)
+            return self._searched(model, facts)
         except SolverError:
-            searched = self._search(model, replace(facts, loose=True), before)
-        found = read(model, situation, self._solution(searched))
-        return self._plan(situation, ahead, model, settled, searched, found)
+            return self._searched(model, replace(facts, loose=True))
+
+    def alternative(self, situation: Situation, asset: str, on: bool) -> Rejected:
+        """What the best plan costs in which an asset runs (or stands) in the first step: the answer to "why not?".
+
+        Raises
+        ------
+        SolverError
+            If there is no such plan.
+        """
+        facts = self.facts(situation)
+        a = facts.fixed.names.index(asset)
+        low, high = facts.fixed.low.copy(), facts.fixed.high.copy()
+        low[a, 0] = high[a, 0] = float(on)
+        worked = self.worked(replace(facts, fixed=replace(facts.fixed, low=low, high=high)))
+        words = f"{asset} {'runs' if on else 'stands'} now: {worked.searched.best.words}"
+        return Rejected(words=words, objective=worked.searched.best.solved.objective)
 
     def model(self, plan: Layout) -> Compiled:
         """The compiled model of a layout, built on first use."""
@@ -72,57 +114,64 @@ class Optimal:
         self._models.move_to_end(plan)
         return self._models[plan]
 
+    def purse(self) -> Purse:
+        """What one search may spend."""
+        return Purse(iterations=self._site.control.work_limit, time_limit_s=self._site.control.time_limit_s)
+
+    def _searched(self, model: Compiled, facts: Facts) -> Worked:
+        program, situation = numbers(model, facts), facts.situation
+        shifted = carried_on(model.layout, situation, facts.fixed)
+        searched = search(program, facts.fixed, self._past(model.layout, situation, facts.ahead), self.purse(), shifted)
+        assert searched.best.solved.x is not None  # a candidate without a solution is none
+        return Worked(facts=facts, program=program, searched=searched, found=read(model, situation, searched.best.solved.x))
+
     def _past(self, plan: Layout, situation: Situation, ahead: Outlook) -> Past:
         most = tuple(starts_allowed(situation, situation.envelopes[part.machine], part.name) for part in plan.assets)
         return past(plan, situation, ahead, most)
 
-    def _search(self, model: Compiled, facts: Facts, before: Past) -> Searched:
-        control = self._site.control
-        purse = Purse(iterations=control.work_limit, time_limit_s=control.time_limit_s)
-        return search(numbers(model, facts), facts.fixed, before, purse, carried_on(model.layout, facts.situation, facts.fixed))
-
-    def _solution(self, searched: Searched) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        assert searched.best.solved.x is not None  # a candidate without a solution is none
-        return searched.best.solved.x
-
-    def _plan(
-        self, situation: Situation, ahead: Outlook, model: Compiled, settled: Fixed, searched: Searched, found: Found
-    ) -> Plan:
-        commanded = frozenset(word.asset for word in settled.says if word.commanded)
-        courses, stores = courses_of(model, situation, found, commanded)
+    def _plan(self, worked: Worked) -> Plan:
+        facts, searched = worked.facts, worked.searched
+        situation = facts.situation
+        commanded = frozenset(word.asset for word in facts.fixed.says if word.commanded)
+        courses, stores = courses_of(worked.model, situation, worked.found, commanded)
         return sealed(
             situation,
             Plan(
                 id="",
                 made_at=situation.time,
                 until=situation.time + until(situation),
-                strategy="optimal",
-                commands=self._commands(situation, ahead, model, settled, found),
+                strategy=self.name,
+                commands=commands(self._site, worked),
                 courses=courses,
                 stores=stores,
-                expected=expected(model, situation, ahead, found),
+                expected=expected(worked.model, situation, facts.ahead, worked.found),
                 objective=searched.best.solved.objective,
                 bound=searched.bound,
                 gap=searched.gap,
+                binding=binding_of(worked.program, situation, facts.ahead, searched.best.solved),
+                rejected=rejected_of(searched),
                 cut=searched.cut,
-                words=words_of(searched),
+                words=words_of(searched, facts.fixed),
             ),
         )
 
-    def _commands(self, situation: Situation, ahead: Outlook, model: Compiled, settled: Fixed, found: Found) -> tuple[Command, ...]:
-        commands = []
-        for a, part in enumerate(model.layout.assets):
-            if not settled.says[a].commanded:
-                continue
-            on = bool(found.on[a, 0] >= 0.5)
-            reason, words = reasons(situation, ahead, model.layout, found, settled, a)
-            intent = Intent(
-                asset=part.name,
-                on=on,
-                setpoint=float(found.setpoint[a, 0]) if on else None,
-                power_kw=float(found.power_kw[a, 0]) if on else 0.0,
-                reason=reason,
-                words=words,
-            )
-            commands.append(order(self._site, situation, intent))
-        return tuple(command for command in commands if command is not None)
+
+def commands(site: Site, worked: Worked) -> tuple[Command, ...]:
+    """The commands that the first step of a solution takes."""
+    facts, found, plan = worked.facts, worked.found, worked.model.layout
+    given = []
+    for a, part in enumerate(plan.assets):
+        if not facts.fixed.says[a].commanded:
+            continue
+        on = bool(found.on[a, 0] >= 0.5)
+        reason, words = reasons(facts.situation, facts.ahead, plan, found, facts.fixed, a)
+        intent = Intent(
+            asset=part.name,
+            on=on,
+            setpoint=float(found.setpoint[a, 0]) if on else None,
+            power_kw=float(found.power_kw[a, 0]) if on else 0.0,
+            reason=reason,
+            words=words,
+        )
+        given.append(order(site, facts.situation, intent))
+    return tuple(command for command in given if command is not None)
