@@ -20,8 +20,14 @@ if TYPE_CHECKING:
 HARD_SHARE = 0.02
 """A hard rule may be broken in so many more futures than by doing nothing: sampling, not licence."""
 SLACK = 1e-6
+SOON_S = 7200.0
+"""What lies nearer is decided by the commands of this plan, before later plans can answer to how the day goes."""
+LATER_SHARE = 0.25
+"""Beyond, a rule refuses where the plan breaks it in so many more futures than doing nothing: then it is the plan, not the day."""
 AREA = 0.001
 """Equal service: a store may be outside its limits for this share of span × time more than with nothing done."""
+LATER_AREA = 0.01
+"""The same for what lies later: a plan made on the middle of the forecasts touches its limits in half of the futures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,32 +52,53 @@ def judge(situation: Situation, model: SiteModel, lived: Lived) -> tuple[Judged,
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """Which futures are looked at, when, and in how many more of them than with nothing done a rule may be broken."""
+
+    columns: slice
+    begin_s: float
+    end_s: float | None
+    accepted: float
+    words: str
+
+    def part(self, step_s: float) -> slice:
+        """The steps that lie in it."""
+        return slice(round(self.begin_s / step_s), None if self.end_s is None else max(1, round(self.end_s / step_s)))
+
+
+def _looks(lived: Lived, accepted: float) -> tuple[_Look, ...]:
+    return (
+        _Look(columns=lived.plan, begin_s=0.0, end_s=SOON_S, accepted=accepted, words=""),
+        _Look(columns=lived.plan, begin_s=SOON_S, end_s=None, accepted=max(accepted, LATER_SHARE), words=" later"),
+        _Look(columns=lived.cut_off, begin_s=0.0, end_s=None, accepted=accepted + 1.0 / lived.lost, words=" when contact is lost"),
+    )
+
+
 def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) -> list[Judged]:
     """Metering windows over the contracted power."""
     sign = 1.0 if limit.name == "import_kw" else -1.0
+    window_s = situation.prices.demand_window_s
     total = np.moveaxis(lived.recorder.kw[: lived.recorder.ticks].sum(axis=1), 0, -1)
     means = sign * window_means(total, lived, situation)
-    over = np.maximum(means - limit.high, 0.0) > SLACK
     found = []
-    for columns, words in ((lived.plan, ""), (lived.cut_off, " when contact is lost")):
-        broken = over[columns].any(axis=-1)
-        if not broken.any():
+    for look in _looks(lived, accepted):
+        ours = means[look.columns][..., look.part(window_s)]
+        if not ours.shape[-1] or not (ours > limit.high + SLACK).any():
             continue
-        same = over[lived.nothing][: broken.size].any(axis=-1)
+        theirs = means[lived.nothing][: ours.shape[0], look.part(window_s)]
+        highest, idle_highest = ours.max(axis=-1), theirs.max(axis=-1)
+        broken, same = highest > limit.high + SLACK, idle_highest > limit.high + SLACK
         share, idle = float(broken.mean()), float(same.mean())
-        worse = broken & (means[columns].max(axis=-1) > means[lived.nothing][: broken.size].max(axis=-1) + SLACK)
-        when = int(np.argmax(over[columns].any(axis=0)))
-        worst = means[columns].max()
-        quantile = float(np.quantile(means[columns].max(axis=-1), 1.0 - accepted))
-        found.append(
-            _judged(
-                situation, limit.name, "site", when * situation.prices.demand_window_s,
-                max(quantile, limit.high), limit.high, share,
-                f"{limit.name} {limit.high:g} is exceeded in {share:.0%} of the futures{words} "
-                f"(up to {worst:.0f} kW; doing nothing: {idle:.0%})",
-                refuses=share > idle + accepted and float(worse.mean()) > accepted,
-            )
-        )  # fmt: skip
+        worse = broken & (highest > idle_highest + SLACK)
+        when_s = look.begin_s + int(np.argmax((ours > limit.high + SLACK).any(axis=0))) * window_s
+        words = (
+            f"{limit.name} {limit.high:g} is exceeded in {share:.0%} of the futures{look.words} "
+            f"(up to {ours.max():.0f} kW; doing nothing: {idle:.0%})"
+        )
+        quantile = max(float(np.quantile(highest, 1.0 - accepted)), limit.high)
+        refuses = share > idle + look.accepted and float(worse.mean()) > look.accepted
+        found.append(_judged(situation, limit.name, "site", when_s, quantile, limit.high, share, words, refuses=refuses))
     return found
 
 
@@ -137,27 +164,22 @@ def _store_end(
     hard: bool,
     accepted: float,
 ) -> list[Judged]:
-    deepest, found = beyond.max(axis=0), []
-    area = np.maximum(beyond, 0.0).sum(axis=0)
-    allowed = 0.0 if hard else AREA * span * beyond.shape[0]
-    groups = [(lived.plan, "")] + ([(lived.cut_off, " when contact is lost")] if hard else [])
-    for columns, words in groups:
-        broken = deepest[columns] > 0
-        if not broken.any():
+    found = []
+    sign = -1.0 if rule in {"store_low", "store_bottom"} else 1.0
+    for look in _looks(lived, HARD_SHARE if hard else accepted):
+        part = beyond[look.part(lived.tick_s)]
+        deepest, area = part[:, look.columns].max(axis=0, initial=0.0), np.maximum(part, 0.0).sum(axis=0)
+        if not (deepest > 0).any() or (look.columns == lived.cut_off and not hard):
             continue
-        idle = area[lived.nothing][: broken.size]
-        worse = broken & (area[columns] > idle + allowed)
+        share_of_area = LATER_AREA if look.begin_s else AREA
+        allowed = 0.0 if hard else share_of_area * span * beyond.shape[0]
+        worse = (deepest > 0) & (area[look.columns] > area[lived.nothing][: deepest.size] + allowed)
         share = float(worse.mean())
-        when = int(np.argmax((beyond[:, columns] > 0).any(axis=1)))
-        low = rule in {"store_low", "store_bottom"}
-        most = float(np.quantile(np.maximum(deepest[columns], 0.0), 1.0 - accepted))
-        text = f"{store} leaves its limit {limit:g} ({rule}){words} in {share:.0%} of the futures more than with nothing done"
-        found.append(
-            _judged(
-                situation, rule, store, (when + 1) * lived.tick_s, limit - most if low else limit + most, limit, share, text,
-                refuses=share > (HARD_SHARE if hard else accepted),
-            )
-        )  # fmt: skip
+        when_s = look.begin_s + (int(np.argmax((part[:, look.columns] > 0).any(axis=1))) + 1) * lived.tick_s
+        most = float(np.quantile(deepest, 1.0 - accepted))
+        words = f"{store} leaves its limit {limit:g} ({rule}){look.words} in {share:.0%} of the futures more than with nothing done"
+        refuses = share > (HARD_SHARE if hard and look.columns == lived.plan else look.accepted)
+        found.append(_judged(situation, rule, store, when_s, limit + sign * most, limit, share, words, refuses=refuses))
     return found
 
 
