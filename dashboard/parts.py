@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 from dashboard.figures import CONFIG, nothing_to_show
 from dashboard.theme import theme
 from dashboard.views import Order
-from dashboard.words import GAP, NONE, money, percent, quantity
+from dashboard.words import GAP, KEYS, NONE, figure_words, percent
 from plant.assets import Mode
 from plant.health import Severity
 from plant.orders import Action, OutcomeKind, Spread, Verdict
@@ -101,26 +101,6 @@ def end_mark(order: Order) -> Component:
 def facts(*pairs: tuple[str, str]) -> Component:
     """Names and values, one line each."""
     return html.Dl([piece for name, value in pairs for piece in (html.Dt(name), html.Dd(value))], className="facts")
-
-
-KEYS = {
-    "cost": "Cost",
-    "energy_kwh": "Energy",
-    "demand_peak_kw": "Peak",
-    "co2_kg": "CO₂",
-    "served_share": "Service",
-    "starts": "Starts",
-    "violations": "Violations",
-    "health_min": "Lowest health",
-}
-UNITS = {"energy_kwh": "kWh", "demand_peak_kw": "kW", "co2_kg": "kg"}
-
-
-def figure_words(key: str, value: float, currency: str) -> str:
-    """A key figure with its unit."""
-    if key == "cost":
-        return money(value, currency)
-    return percent(value, 2) if key.endswith("_share") else quantity(value, UNITS.get(key, ""))
 
 
 def spread_table(verdict: Verdict, currency: str) -> Component:

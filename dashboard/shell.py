@@ -74,19 +74,7 @@ def register(app: Dash, queries: Queries) -> None:
     """Connect the frame: the beat, the clock and pills, navigation, the theme."""
     known = {page.path: page for page in pages()}
 
-    @app.callback(persistent=True)
-    async def live() -> None:
-        """Tell this browser every second that the server lives, and at once when the journal moved."""
-        socket, told = callback_context.websocket, None
-        while socket is not None and not socket.is_shutdown:
-            pulse = await asyncio.to_thread(queries.pulse)
-            if (pulse.last, pulse.fault) != told:
-                told = (pulse.last, pulse.fault)
-                # The moment makes it a new value after a reconnect too: every page then fills the gap it missed.
-                await socket.set_prop("pulse", "data", {"last": pulse.last, "moment": asyncio.get_running_loop().time()})
-            await socket.set_prop("beat", "data", beat(queries, pulse))
-            await asyncio.sleep(BEAT_S)
-
+    _register_live(app, queries)
     app.clientside_callback(ClientsideFunction("watchdog", "beat"), Output("link-pill", "title"), Input("beat", "data"))
     app.clientside_callback(
         ClientsideFunction("watchdog", "theme"),
@@ -114,6 +102,21 @@ def register(app: Dash, queries: Queries) -> None:
         except EmsError:
             # The pulse carries the fault in words to the banner; what stood there stays, greyed by it.
             return (no_update,) * 4
+
+
+def _register_live(app: Dash, queries: Queries) -> None:
+    @app.callback(persistent=True)
+    async def live() -> None:
+        """Tell this browser every second that the server lives, and at once when the journal moved."""
+        socket, told = callback_context.websocket, None
+        while socket is not None and not socket.is_shutdown:
+            pulse = await asyncio.to_thread(queries.pulse)
+            if (pulse.last, pulse.fault) != told:
+                told = (pulse.last, pulse.fault)
+                # The moment makes it a new value after a reconnect too: every page then fills the gap it missed.
+                await socket.set_prop("pulse", "data", {"last": pulse.last, "moment": asyncio.get_running_loop().time()})
+            await socket.set_prop("beat", "data", beat(queries, pulse))
+            await asyncio.sleep(BEAT_S)
 
 
 def navigation(known: tuple[Page, ...], here: str) -> list[Component]:

@@ -98,3 +98,23 @@ class LocalTime:
 def words_of(code: str) -> str:
     """A code such as `PRICE_HIGH` in small letters with spaces."""
     return code.replace("_", " ").lower()
+
+
+KEYS = {
+    "cost": "Cost",
+    "energy_kwh": "Energy",
+    "demand_peak_kw": "Peak",
+    "co2_kg": "CO₂",
+    "served_share": "Service",
+    "starts": "Starts",
+    "violations": "Violations",
+    "health_min": "Lowest health",
+}
+UNITS = {"energy_kwh": "kWh", "demand_peak_kw": "kW", "co2_kg": "kg"}
+
+
+def figure_words(key: str, value: float, currency: str) -> str:
+    """A key figure with its unit."""
+    if key == "cost":
+        return money(value, currency)
+    return percent(value, 2) if key.endswith("_share") else quantity(value, UNITS.get(key, ""))

@@ -94,6 +94,10 @@ def register(app: Dash, queries: Queries) -> None:
         except EmsError as error:
             return html.P(str(error), className="none"), True, True
 
+    _register_decision(app, queries)
+
+
+def _register_decision(app: Dash, queries: Queries) -> None:
     @app.callback(
         Output("command-answer", "children"),
         Input("command-approve", "n_clicks"),

@@ -128,8 +128,8 @@ class Scribe:
     def _site_kw(self, shot: Snapshot) -> float:
         return sum(shot.number(f"{machine.name}.power") or 0.0 for machine in MACHINES) + (shot.number("base.power") or 0.0)
 
-    def _situation(self, shot: Snapshot) -> Situation:
-        now, site = shot.time, self.loaded.site
+    @staticmethod
+    def _load(now: datetime) -> Forecast:
         times = [now + STEP * i for i in range(HORIZON)]
         p50 = tuple(base_kw(time) for time in times)
         spread = tuple(4.0 + 7.0 * i / HORIZON for i in range(HORIZON))
@@ -137,7 +137,7 @@ class Scribe:
         def series(values: tuple[float, ...], unit: str = "kW") -> Series:
             return Series(start=now, step_s=STEP.total_seconds(), values=values, unit=unit)
 
-        load = Forecast(
+        return Forecast(
             target="base.power",
             made_at=now,
             model_id="seasonal_naive-1",
@@ -145,8 +145,16 @@ class Scribe:
             p50=series(p50),
             p90=series(tuple(mid + width for mid, width in zip(p50, spread, strict=True))),
         )
+
+    def _situation(self, shot: Snapshot) -> Situation:
+        now, site = shot.time, self.loaded.site
+        load = self._load(now)
+
+        def series(values: tuple[float, ...], unit: str = "kW") -> Series:
+            return Series(start=now, step_s=STEP.total_seconds(), values=values, unit=unit)
+
         prices = Prices(
-            energy=series(tuple(price(time) for time in times), "EUR/kWh"),
+            energy=series(tuple(price(now + STEP * i) for i in range(HORIZON)), "EUR/kWh"),
             export=series((0.05,) * HORIZON, "EUR/kWh"),
             demand_charge_per_kw=9.5,
             peak_so_far_kw=self._peak,

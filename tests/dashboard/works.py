@@ -50,6 +50,20 @@ MACHINES = (
 )
 
 
+TARIFF = Tariff(
+    energy=TimeOfUsePrice(
+        kind="time_of_use",
+        bands=(
+            Band(hours="00:00-06:00", per_kwh=0.11),
+            Band(hours="06:00-10:00", per_kwh=0.29),
+            Band(hours="17:00-21:00", per_kwh=0.34),
+        ),
+        otherwise_per_kwh=0.19,
+    ),
+    demand_charge_per_kw=9.5,
+)
+
+
 def site(mode: Mode = Mode.CONTROL, lock_step: bool = True, database: str | None = None) -> Site:
     """The works as a record."""
     tags = [
@@ -69,18 +83,7 @@ def site(mode: Mode = Mode.CONTROL, lock_step: bool = True, database: str | None
             endpoint="opc.tcp://127.0.0.1:4840",
             lock_step=LockStep(clock="s=Clock", epoch=BEGIN, advance="s=Advance") if lock_step else None,
         ),
-        tariff=Tariff(
-            energy=TimeOfUsePrice(
-                kind="time_of_use",
-                bands=(
-                    Band(hours="00:00-06:00", per_kwh=0.11),
-                    Band(hours="06:00-10:00", per_kwh=0.29),
-                    Band(hours="17:00-21:00", per_kwh=0.34),
-                ),
-                otherwise_per_kwh=0.19,
-            ),
-            demand_charge_per_kw=9.5,
-        ),
+        tariff=TARIFF,
         tags=(*tags, *(Tag(name=f"{name}.level", unit=unit) for name, unit in levels), Tag(name="base.power", unit="kW")),
         services=(Service(name="air", unit="Nm3"), Service(name="heat", unit="kWh"), Service(name="charge", unit="kWh")),
         stores=(

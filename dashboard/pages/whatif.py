@@ -1,0 +1,108 @@
+"""Strategies side by side: what `ems whatif` found, each figure with its spread over the futures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Dash, Input, Output, State, dcc, html
+from dash.development.base_component import Component
+
+from dashboard import spreads
+from dashboard.figures import nothing_to_show
+from dashboard.page import Address, Page
+from dashboard.parts import graph, panel, table
+from dashboard.queries import Queries
+from dashboard.theme import theme
+from dashboard.whatifs import FOLDER, Answer, Document, answers
+from dashboard.words import GAP, KEYS, figure_words, percent, words_of
+
+HOW = "ems whatif --strategies hold,optimal --days 2 --futures 20 --json > {folder}/two-days.json"
+
+
+def layout(_queries: Queries, page_address: Address) -> Component:
+    """List of answers on the left, the chosen one beside it."""
+    return html.Div(
+        className="whatif-page",
+        children=[
+            dcc.Store(id="whatif-chosen", data=page_address.value("name")),
+            panel("Answers", None, None, "choice", body_id="whatif-list"),
+            panel("Key figures", graph("whatif-figure"), "dot: median; line: nine of ten futures", "spreads", "flush"),
+            panel("In figures", None, None, "figures", body_id="whatif-table"),
+        ],
+    )
+
+
+def register(app: Dash, queries: Queries) -> None:
+    """Read the answers whenever the page opens, the journal moved or the theme changed."""
+
+    @app.callback(
+        Output("whatif-list", "children"),
+        Output("whatif-figure", "figure"),
+        Output("whatif-table", "children"),
+        Input("pulse", "data"),
+        Input("theme", "data"),
+        State("whatif-chosen", "data"),
+    )
+    def fill(_pulse: dict[str, Any] | None, theme_name: str | None, chosen: str | None) -> tuple[Any, ...]:
+        found, colours = answers(queries.loaded.folder), theme(theme_name)
+        answer = next((item for item in found if item.name == chosen), found[0] if found and chosen is None else None)
+        if answer is None:
+            words = "No what-if has been asked yet." if chosen is None else f"There is no answer {chosen!r}."
+            return listed(found, None, queries), nothing_to_show(words, colours), html.P(words, className="none")
+        if answer.document is None:
+            return listed(found, answer, queries), nothing_to_show("", colours), html.P(answer.fault, className="attention-word")
+        drawn = spreads.strategies(answer.document, colours, queries.currency)
+        return listed(found, answer, queries), drawn, in_figures(answer.document, queries)
+
+
+def listed(found: tuple[Answer, ...], chosen: Answer | None, queries: Queries) -> list[Component]:
+    """All answers, and how to ask for another."""
+    links = [
+        html.Li(dcc.Link(item.name, href=f"/whatif?name={item.name}", className="here" if item is chosen else "")) for item in found
+    ]
+    how = HOW.format(folder=queries.loaded.folder / FOLDER)
+    asked = [html.P("Ask on the command line; the answer appears here:", className="muted"), html.Code(how, className="how")]
+    return [html.Ul(links, className="choose"), *asked]
+
+
+def in_figures(document: Document, queries: Queries) -> list[Component]:
+    """One column per strategy, one line per figure and per rule that was broken."""
+    names = list(document.strategies)
+    keys = list(dict.fromkeys(key for lived in document.strategies.values() for key in lived.kpi))
+    rules = sorted({rule for lived in document.strategies.values() for rule in lived.violations})
+    lines = [
+        html.Tr(
+            [html.Td(KEYS.get(key, words_of(key)), className="strong"), *(_cell(document, name, key, queries) for name in names)]
+        )
+        for key in keys
+    ]
+    broken = [
+        html.Tr([html.Td(words_of(rule)), *(_broken(document.strategies[name].violations.get(rule, 0.0)) for name in names)])
+        for rule in rules
+    ]
+    heads = [("", ""), *((words_of(name), "num") for name in names)]
+    days = f"{document.days:g} day{'s' if document.days != 1 else ''} from {document.start}, {document.futures} futures"
+    found: list[Component] = [html.P(days, className="muted"), table(heads, lines)]
+    if broken:
+        found += [html.H3("Rules broken, share of futures"), table(heads, broken)]
+    return found
+
+
+def _head(key: str) -> Component:
+    return html.Td(KEYS.get(key, words_of(key)), className="strong")
+
+
+def _cell(document: Document, name: str, key: str, queries: Queries) -> Component:
+    figure = document.strategies[name].kpi.get(key)
+    if figure is None:
+        return html.Td("–", className="num")
+    low, high = (figure_words(key, value, queries.currency).split(GAP, maxsplit=1)[0] for value in (figure.p5, figure.p95))
+    middle = html.Span(figure_words(key, figure.p50, queries.currency), className="strong")
+    return html.Td([middle, html.Span(f" ({low} … {high})", className="muted")], className="num")
+
+
+def _broken(share: float) -> Component:
+    return html.Td(percent(share, 0), className="num attention-word" if share > 0 else "num")
+
+
+PAGE = Page(path="/whatif", title="What if", order=60, layout=layout, register=register)
