@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.sync.server import Server, ServerConnection, serve
 
 from connectors import wall
+from connectors.certificates import make_pair
 from connectors.messages import Ack, Hello, Points, Welcome, Write, decode, encode
 from connectors.plants.websocket import Websocket
 from connectors.serve.desk import Desk
@@ -104,6 +106,18 @@ class TestConnecting:
             monkeypatch.setenv("TANK_TOKEN", TOKEN)
             with Websocket(secured, Path()) as plant:
                 assert reads(plant)
+
+    def test_tls_accepts_the_named_server_only(self, tmp_path: Path) -> None:
+        for name in ("plant", "stranger"):
+            make_pair(tmp_path / f"{name}.pem", tmp_path / f"{name}.key", "urn:test:plant")
+        with Forgetful(tmp_path / "plant.pem", tmp_path / "plant.key") as port:
+            named = site_at(f"wss://127.0.0.1:{port}", lock_step=False, security=Security(server_certificate="plant.pem"))
+            with Websocket(named, tmp_path) as plant:
+                assert len(plant.read().readings) == len(TAGS)
+            for security in (Security(server_certificate="stranger.pem"), Security()):
+                other = site_at(f"wss://127.0.0.1:{port}", lock_step=False, security=security)
+                with pytest.raises(NotConnectedError, match="(?i)certificate"), Websocket(other, tmp_path):
+                    pass
 
 
 class TestReading:
@@ -234,8 +248,14 @@ def raw_session(served: WebsocketServer) -> Iterator[ClientConnection]:
 class Forgetful:
     """Sends snapshot 1, then 3."""
 
+    def __init__(self, certificate: Path | None = None, key: Path | None = None) -> None:
+        self._tls = None
+        if certificate is not None:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(certificate, key)
+
     def __enter__(self) -> int:
-        self._server: Server = serve(self._host, "127.0.0.1", 0, compression=None)
+        self._server: Server = serve(self._host, "127.0.0.1", 0, compression=None, ssl=self._tls)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return int(self._server.socket.getsockname()[1])
 
