@@ -48,6 +48,7 @@ def judged(asset: str, name: str, model_id: str, normal: Normal, each: Floats) -
         parts=distance[:, None],
         distance=distance,
         settled=slow,
+        shown=np.arange(distance.size),
         rows_to_d=health.rows_to_zone_d(slow),
         alarm=health.delayed(beyond, ADVISORY),
         trip=health.delayed(beyond, CONTROL),

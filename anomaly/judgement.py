@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from anomaly import health
 from anomaly.baseline import Normal
 from anomaly.features import Bools, utc_of
-from anomaly.modes import NAMES
+from anomaly.modes import NAMES, OFF
 from plant.health import Driver, Health
 from plant.table import Floats
 
@@ -33,6 +34,8 @@ class Judgement:
         Detectors, and their distances in thresholds, shape (rows, parts).
     distance, settled
         Shape (rows,): the combined distance in thresholds, and the slower one that the score shows; NaN = not judged.
+    shown
+        Shape (rows,): the row that each row's health is told from.
     rows_to_d
         Shape (rows, 3): p10, p50, p90 of the rows until zone D by the trend; NaN = no estimate.
     alarm, trip
@@ -51,6 +54,7 @@ class Judgement:
     parts: Floats
     distance: Floats
     settled: Floats
+    shown: npt.NDArray[np.intp]
     rows_to_d: Floats
     alarm: Bools
     trip: Bools
@@ -65,19 +69,19 @@ class Judgement:
     @property
     def worst_sensors(self) -> list[str]:
         """The sensor with the largest share in each row's distance."""
-        return [self.normal.sensors[index] for index in self.shares.argmax(axis=1).tolist()]
+        return [self.normal.sensors[index] for index in self.shares[self.shown].argmax(axis=1).tolist()]
 
     def drivers(self, row: int) -> tuple[Driver, ...]:
         """The sensors that deviate most in a row, largest share first."""
-        first = max(0, row + 1 - self.rows)
-        actual, expected = (_mean(values[first : row + 1]) for values in (self.normal.actual, self.normal.expected))
-        order = np.argsort(-self.shares[row], kind="stable")[:_DRIVERS]
+        at = int(self.shown[row])
+        alike = np.flatnonzero((self.normal.modes[: at + 1] > OFF) == (self.normal.modes[at] > OFF))[-self.rows :]
+        actual, expected = (_mean(values[alike]) for values in (self.normal.actual, self.normal.expected))
+        shares = self.shares[at]
+        order = np.argsort(-shares, kind="stable")[:_DRIVERS]
         return tuple(
-            Driver(
-                tag=self.normal.sensors[i], expected=float(expected[i]), actual=float(actual[i]), share=float(self.shares[row, i])
-            )
+            Driver(tag=self.normal.sensors[i], expected=float(expected[i]), actual=float(actual[i]), share=float(shares[i]))
             for i in order
-            if np.isfinite(actual[i]) and np.isfinite(expected[i]) and self.shares[row, i] > 0.0
+            if np.isfinite(actual[i]) and np.isfinite(expected[i]) and shares[i] > 0.0
         )
 
     def health(self, row: int) -> Health:
@@ -93,7 +97,7 @@ class Judgement:
         return Health(
             asset=self.asset, time=time, score=score, severity=health.zone(float(self.settled[row])), alarm=bool(self.alarm[row]),
             trip=bool(self.trip[row]), drivers=self.drivers(row), model_id=self.model_id, confidence=confidence,
-            parts=tuple((name, float(value)) for name, value in zip(self.part_names, self.parts[row], strict=True)),
+            parts=tuple((name, float(value)) for name, value in zip(self.part_names, self.parts[self.shown[row]], strict=True)),
             hours_to_d=self.hours_to_d(row), words="" if confidence == 1.0 else self._missing(row),
         )  # fmt: skip
 

@@ -12,11 +12,12 @@ from scipy import stats
 
 from anomaly import health
 from anomaly.baseline import Baseline, Normal, pooled_spread
-from anomaly.features import LEAST_ROWS, Bools, Dropped, judged_sensors, matrix, trailing_mean
+from anomaly.features import LEAST_ROWS, Bools, Dropped, judged_sensors, matrix
 from anomaly.judgement import Judgement
 from anomaly.modes import Modes
-from anomaly.part import Part, View
+from anomaly.part import Part
 from anomaly.profiles import ADVISORY, CONTROL, Profile
+from anomaly.views import View, alarms, telling, view
 from plant.errors import DataError, NotFoundError
 from plant.health import Health
 from plant.identity import content_id
@@ -175,25 +176,24 @@ class Learner(ABC):
     def judge(self, window: Table, asset: str = _ONLY) -> Judgement:
         """Distances, score and alarms of every row, causal."""
         normal = self.baseline(asset).normal(window)
-        views, alarms, distances, parts = {}, {}, {}, {}
+        views, raised, distances, parts = {}, {}, {}, {}
         for profile in self.profiles:
             fitted = self._memory.fitted[profile.name]
-            view, known = _view(normal, profile.average_rows)
-            each = np.stack([part.distances(view) for part in fitted.parts], axis=1) / fitted.thresholds
-            confidence = _confidence(normal, profile.average_rows)
-            judged: Bools = health.judgeable(confidence) & np.asarray(known.any(axis=1))
-            each = np.where(judged[:, None], each, np.nan)
-            distance = each.max(axis=1)
-            views[profile.name], parts[profile.name], distances[profile.name] = view, each, distance
-            alarms[profile.name] = health.delayed(np.nan_to_num(distance) > 1.0, profile)
+            seen = views[profile.name] = view(normal, profile.average_rows)
+            each = np.stack([part.distances(seen) for part in fitted.parts], axis=1) / fitted.thresholds
+            each = np.where(health.judgeable(seen.confidence)[:, None], each, np.nan)
+            parts[profile.name], distances[profile.name] = each, each.max(axis=1)
+            raised[profile.name] = alarms(distances[profile.name], normal.modes, profile)
         first = self.profiles[0]
-        slow = health.settled(distances[first.name])
+        shown = telling(distances[first.name], normal.modes)
+        slow = health.settled(distances[first.name][shown])
         shares = self._shares(views[first.name], parts[first.name], self._memory.fitted[first.name])
         return Judgement(
             asset=asset, model_id=self.model_id, normal=normal, rows=first.average_rows, part_names=self._part_names(),
-            parts=parts[first.name], distance=distances[first.name], settled=slow, rows_to_d=health.rows_to_zone_d(slow),
-            alarm=alarms[first.name], trip=alarms.get(CONTROL.name, np.zeros(len(window), dtype=bool)),
-            shares=shares, confidence=_confidence(normal, first.average_rows),
+            parts=parts[first.name], distance=distances[first.name], settled=slow, shown=shown,
+            rows_to_d=health.rows_to_zone_d(slow),
+            alarm=raised[first.name], trip=raised.get(CONTROL.name, np.zeros(len(window), dtype=bool)),
+            shares=shares, confidence=views[first.name].confidence,
         )  # fmt: skip
 
     def score(self, window: Table, asset: str) -> Sequence[Health]:
@@ -210,14 +210,14 @@ class Learner(ABC):
     def _part_names(self) -> tuple[str, ...]:
         return tuple(part.name for part in self._memory.fitted[self.profiles[0].name].parts)
 
-    def _shares(self, view: View, each: Floats, fitted: _Fitted) -> Floats:
+    def _shares(self, seen: View, each: Floats, fitted: _Fitted) -> Floats:
         """Each sensor's share in the part that is furthest out, shape (rows, sensors)."""
         worst = np.nan_to_num(each).argmax(axis=1)
-        shares = np.zeros_like(view.smooth)
+        shares = np.zeros_like(seen.smooth)
         for index, part in enumerate(fitted.parts):
             at = worst == index
             if at.any():
-                shares[at] = part.contributions(view)[at]
+                shares[at] = part.contributions(seen)[at]
         total: Floats = shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         return total
 
@@ -239,21 +239,15 @@ class Learner(ABC):
         parts = self._learned(profile, normals, [~block for block in inside])
         found = []
         for normal, block in zip(normals, inside, strict=True):
-            view, known = _view(normal, profile.average_rows)
-            ripe = block & known.all(axis=1) & (np.arange(len(normal)) >= profile.average_rows - 1)
-            found.append(np.stack([part.distances(view) for part in parts], axis=1)[ripe])
+            seen = view(normal, profile.average_rows)
+            found.append(np.stack([part.distances(seen) for part in parts], axis=1)[block & seen.complete])
         return np.concatenate(found)
 
     def _learned(self, profile: Profile, normals: Sequence[Normal], used: Sequence[Bools] | None = None) -> tuple[Part, ...]:
         rows = []
         for index, normal in enumerate(normals):
-            view, known = _view(normal, profile.average_rows, inside=True)
-            chosen = np.ones(len(normal), dtype=bool) if used is None else used[index]
-            rows.append(
-                view.smooth[
-                    chosen & np.asarray(known.all(axis=1), dtype=bool) & (np.arange(len(normal)) >= profile.average_rows - 1)
-                ]
-            )
+            seen = view(normal, profile.average_rows, inside=True)
+            rows.append(seen.smooth[seen.complete if used is None else seen.complete & used[index]])
         smooth = np.concatenate(rows)
         if len(smooth) < LEAST_ROWS:
             raise DataError(
@@ -263,27 +257,6 @@ class Learner(ABC):
         for part in parts:
             part.learn(smooth)
         return parts
-
-
-def _view(normal: Normal, rows: int, inside: bool = False) -> tuple[View, Bools]:
-    """Averaged deviations with the spread that a full window of healthy rows has, and where anything is known.
-
-    The mean of n readings has variance 1/n, to which comes the doubt about the expectation, or from which it is taken where the
-    rows are `inside` those that the expectation was fitted to.
-    """
-    mean = trailing_mean(normal.z, rows)
-    count = trailing_mean(np.isfinite(normal.z).astype(float), rows) * np.minimum(np.arange(len(normal)) + 1, rows)[:, None]
-    known = np.isfinite(mean)
-    doubt = count * trailing_mean(normal.doubt, rows)
-    variance = np.maximum(1.0 - doubt, 0.1) if inside else 1.0 + doubt
-    return View(normal=normal, smooth=np.where(known, mean, 0.0) * np.sqrt(count / rows / variance)), known
-
-
-def _confidence(normal: Normal, rows: int) -> Floats:
-    """Share of sensors that were known in at least half of each row's window, shape (rows,)."""
-    share = trailing_mean(np.isfinite(normal.z).astype(float), rows)
-    confidence: Floats = np.minimum(share / 0.5, 1.0).mean(axis=1)
-    return confidence
 
 
 def _unseen(windows: float) -> float:

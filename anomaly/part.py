@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import ClassVar
 
-from anomaly.baseline import Normal
+from anomaly.views import View
 from plant.table import Floats
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """One machine's rows as the parts see them.
-
-    Attributes
-    ----------
-    normal
-        Readings beside their expectation.
-    smooth
-        Shape (rows, sensors): trailing mean of z, 0 where nothing is known.
-    """
-
-    normal: Normal
-    smooth: Floats
 
 
 class Part(ABC):

@@ -7,8 +7,9 @@ from sklearn.ensemble import IsolationForest as Forest
 from anomaly.detectors.t2q import T2qPart
 from anomaly.forests import PackedForests, packed
 from anomaly.learner import Learner
-from anomaly.part import Part, View
+from anomaly.part import Part
 from anomaly.profiles import CONTROL, Profile
+from anomaly.views import View
 from plant.table import Floats
 
 _TREES = 50

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from anomaly.learner import Learner
-from anomaly.part import Part, View
+from anomaly.part import Part
 from anomaly.profiles import Profile
+from anomaly.views import View
 from plant.table import Floats
 
 _SHRINK = 0.05
