@@ -30,13 +30,17 @@ def _free_port() -> int:
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
+    import psycopg
+
+    for _ in range(400):
         if server.poll() is not None:
             break
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)  # noqa: TID251  # a server that starts has no other clock than the wall's
+        try:
+            psycopg.connect(f"postgresql://ems@127.0.0.1:{port}/postgres", connect_timeout=5).close()
+        except psycopg.OperationalError:  # it does not listen yet, or says that it is starting up
+            time.sleep(0.05)  # noqa: TID251  # a server that starts has no other clock than the wall's
+        else:
+            return
     pytest.fail(f"PostgreSQL did not start (exit code {server.poll()})")
 
 
