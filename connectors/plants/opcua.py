@@ -240,9 +240,7 @@ class Opcua:
         left, _ = judge.in_units(variants.raw(answers[_ADVANCE]).value, _number(_ADVANCE))
         if not isinstance(left, float):
             words = variants.raw(answers[_ADVANCE]).words or "no value"
-            raise NotConnectedError(
-                f"{self._connection.endpoint}: connection.lock_step.advance cannot be read ({words}): is it in lock-step?"
-            )
+            raise NotConnectedError(f"{self._connection.endpoint}: advance cannot be read ({words}): is this plant in lock-step?")
         if left <= 0.0:
             self._clock = self._time_of(answers[_CLOCK])
             done = answers.get(_DONE)

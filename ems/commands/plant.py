@@ -47,19 +47,22 @@ def mount(app: typer.Typer) -> None:
     app.add_typer(plant, name="plant")
 
 
+Endpoints = Annotated[
+    list[str] | None, typer.Option("--endpoint", help="opc.tcp:// or ws:// URL; may be given twice. Default: the site's.")
+]
+DriversFile = Annotated[
+    Path | None, typer.Option("--drivers", help="Parquet of what drives it. Default: the historian's last days, repeated.")
+]
+
+
 def serve(
     site: Annotated[Path | None, typer.Option("--site", help="Site file; also EMS_SITE.")] = None,
-    endpoint: Annotated[
-        list[str] | None,
-        typer.Option("--endpoint", help="opc.tcp:// or ws:// URL; may be given twice. Default: the site's."),
-    ] = None,
+    endpoint: Endpoints = None,
     lock_step: Annotated[bool, typer.Option("--lock-step", help="Time passes when the client advances it.")] = False,
     mismatch: Annotated[float, typer.Option("--mismatch", min=0.0, max=0.5, help="Physics off by up to this share.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Of mismatch and noise.")] = 0,
     report: Annotated[Path | None, typer.Option("--report", help="Where the plant's own account is written at its end.")] = None,
-    drivers: Annotated[
-        Path | None, typer.Option("--drivers", help="Parquet of what drives it. Default: the historian's last days, repeated.")
-    ] = None,
+    drivers: DriversFile = None,
     state: Annotated[Path | None, typer.Option("--state", help="JSON of where machines and stores stand at the begin.")] = None,
     days: Annotated[float, typer.Option("--days", min=0.01, help="How long it lives when driven by the historian.")] = 8.0,
     as_json: Annotated[bool, typer.Option("--json", help="The account as one JSON document on stdout.")] = False,
@@ -78,21 +81,12 @@ def serve(
     start, end = span_of(driven)
     begins = read_state(state) if state is not None else None
     twin = served_twin(loaded, driven, start=start, end=end, seed=seed, mismatch=mismatch, state=begins)
-    energy, export = _prices(loaded, driven, start, end)
-
-    def account() -> PlantReport:
-        return twin.report(energy, export)
-
-    finished, received, made = _until_stopped(loaded, twin, endpoint, lock_step, as_json, account)
+    prices = _prices(loaded, driven, start, end)
+    finished, received, account = _until_stopped(loaded, twin, endpoint, lock_step, as_json, lambda: twin.report(*prices))
     document = ServedReport(
-        site=loaded.site.site.name,
-        seed=seed,
-        mismatch=mismatch,
-        finished=finished,
-        orders_received=received.orders,
-        received=received,
-        account=made,
-    )
+        site=loaded.site.site.name, seed=seed, mismatch=mismatch, finished=finished,
+        orders_received=received.orders, received=received, account=account,
+    )  # fmt: skip
     if report is not None:
         _write(report, document)
     emit(document, as_json, words=_words(document))

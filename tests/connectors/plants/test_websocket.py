@@ -116,7 +116,7 @@ class TestConnecting:
                 assert len(plant.read().readings) == len(TAGS)
             for security in (Security(server_certificate="stranger.pem"), Security()):
                 other = site_at(f"wss://127.0.0.1:{port}", lock_step=False, security=security)
-                with pytest.raises(NotConnectedError, match="(?i)certificate"), Websocket(other, tmp_path):
+                with pytest.raises(NotConnectedError, match=r"(?i)certificate"), Websocket(other, tmp_path):
                     pass
 
 
