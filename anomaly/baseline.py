@@ -68,15 +68,17 @@ class Baseline:
     sensors, context
         Column names.
     curved
-        Context whose square counts too (set-points: power goes with more than their first power).
+        Context whose effect may bend: its slope changes at the quartiles that were learned.
     modes
         How the operating mode is told.
     centre, width
         Shape (context,): mean and spread of the context; width 0 where it never changed.
+    knots
+        Shape (3, context): its quartiles.
     reach
         Shape (modes, 2, context): lowest and highest context of each mode.
     weights
-        Shape (modes, terms, sensors): constant, context, squares.
+        Shape (modes, terms, sensors): constant, context, bends.
     inverse
         Shape (modes, terms, terms): inverse Gram matrix.
     spread
@@ -93,6 +95,7 @@ class Baseline:
     modes: Modes
     centre: Floats
     width: Floats
+    knots: Floats
     reach: Floats
     weights: Floats
     inverse: Floats
@@ -117,7 +120,7 @@ class Baseline:
         history
             Healthy rows.
         sensors, context, curved
-            Columns to be expected, columns that explain them, and which of these by their square too.
+            Columns to be expected, columns that explain them, and which of these by a bent line.
         modes
             How the operating mode is told.
         used
@@ -131,13 +134,14 @@ class Baseline:
         width = np.where(width > 1e-6 * np.maximum(np.abs(centre), 1.0), width, 0.0)
         values, codes = matrix(history, sensors), modes.codes(history)
         floor = _resolution(values)
-        squares = [name in curved for name in context]
-        design = _design(outside, centre, width, np.array(squares, dtype=bool))
+        knots = np.quantile(base, (0.25, 0.5, 0.75), axis=0)
+        bent = np.array([name in curved for name in context], dtype=bool)
+        design = _design(outside, centre, width, knots, bent)
         fits = [_fit(design, values, known & (codes == code), floor) for code in range(len(NAMES))]
         weights, inverse, spread, inflation, rows = (np.stack(part) for part in zip(*fits, strict=True))
         return cls(
             sensors=tuple(sensors), context=tuple(context), curved=tuple(curved), modes=modes, centre=centre, width=width,
-            reach=_reach(outside, known, codes), weights=weights, inverse=inverse, spread=spread, inflation=inflation,
+            knots=knots, reach=_reach(outside, known, codes), weights=weights, inverse=inverse, spread=spread, inflation=inflation,
             rows=rows.astype(np.int64),
         )  # fmt: skip
 
@@ -156,9 +160,9 @@ class Baseline:
     def normal(self, window: Table) -> Normal:
         """Readings of a window beside what this baseline expects."""
         actual, codes = matrix(window, self.sensors), self.modes.codes(window)
-        squares = np.array([name in self.curved for name in self.context], dtype=bool)
+        bent = np.array([name in self.curved for name in self.context], dtype=bool)
         outside = matrix(window, self.context)
-        design = _design(outside, self.centre, self.width, squares)
+        design = _design(outside, self.centre, self.width, self.knots, bent)
         expected = np.full_like(actual, np.nan)
         z, doubt = np.full_like(actual, np.nan), np.zeros_like(actual)
         for code in range(len(NAMES)):
@@ -206,13 +210,15 @@ def _reach(outside: Floats, known: Bools, codes: Codes) -> Floats:
     return reach
 
 
-def _design(outside: Floats, centre: Floats, width: Floats, squares: Bools) -> Floats:
+def _design(outside: Floats, centre: Floats, width: Floats, knots: Floats, bent: Bools) -> Floats:
     """Terms of the regression, shape (rows, terms); NaN where a context that never changed reads something else."""
     moved = np.abs(outside - centre) > 1e-3 * np.maximum(np.abs(centre), 1.0)
     still = np.where(np.isfinite(outside) & ~moved, 0.0, np.nan)
-    scaled = np.where(width > 0.0, (outside - centre) / np.where(width > 0.0, width, 1.0), still)
-    curved = scaled[:, squares & (width > 0.0)]
-    return np.concatenate([np.ones((len(outside), 1)), scaled, curved**2 - 1.0], axis=1)
+    per = np.where(width > 0.0, width, 1.0)
+    scaled = np.where(width > 0.0, (outside - centre) / per, still)
+    chosen = bent & (width > 0.0)
+    bends = [np.maximum(scaled - (knot - centre) / per, 0.0)[:, chosen] for knot in knots]
+    return np.concatenate([np.ones((len(outside), 1)), scaled, *bends], axis=1)
 
 
 def _resolution(values: Floats) -> Floats:

@@ -11,8 +11,8 @@ from anomaly.profiles import Profile
 from plant.health import Severity
 from plant.table import Floats
 
-HALF_DISTANCE = 3.5
-"""Distance, in thresholds, at which the score is one half: at the threshold itself it is still 0.92."""
+HALF_DISTANCE = 4.0
+"""Distance, in thresholds, at which the score is one half: at the threshold itself it is still 0.94."""
 ZONES = ((1.0, Severity.A), (2.0, Severity.B), (4.0, Severity.C), (math.inf, Severity.D))
 """Largest distance of each zone, in thresholds of the advisory profile."""
 RECOVERY_ROWS = 60

@@ -61,7 +61,7 @@ class Learner(ABC):
     context
         Columns that act on the machine from outside (weather, load, product): they explain readings, and are never judged.
     curved
-        Context whose square explains too.
+        Context whose effect may bend.
     power
         Column that tells the operating mode; None = one mode.
     sensors
