@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from dashboard.words import GAP
 from plant.assets import Mode
 from plant.events import Alarm
 from plant.orders import Plan, Verdict
@@ -41,6 +43,7 @@ def test_navigation_leads_to_every_page(page: Page, site: Site) -> None:
         ("Plans & evidence", "#plan-verdict h3"),
         ("Commands", "#command-evidence h3"),
         ("Alarms", "#alarm-events .order"),
+        ("What if", "#whatif-list code"),
         ("Overview", "#tiles .tile"),
     ):
         page.get_by_role("navigation").get_by_text(title).click()
@@ -146,3 +149,28 @@ def test_alarms_are_acknowledged_and_shelved_by_request(page: Page, advised: Sit
     filed = [item for item in historian.open_requests() if item.id not in before]
     assert [(item.wish, item.who, item.words) for item in filed] == [("ack", "Miller", ""), ("shelve", "Miller", "8h")]
     assert all(item.value in known for item in filed)
+
+
+def test_answers_of_what_if_are_shown_and_a_broken_one_is_named(page: Page, site: Site) -> None:
+    folder = site.folder / "whatif"
+    folder.mkdir(exist_ok=True)
+    figure = {"mean": 2.0, "p5": 1.0, "p50": 2.0, "p95": 4.0}
+    strategies = {name: {"kpi": {"cost": figure}, "violations": {"store_low": 0.25}} for name in ("nothing", "optimal")}
+    answer = {"from": "2026-03-09T06:00:00Z", "days": 2, "futures": 20, "strategies": strategies}
+    (folder / "two-days.json").write_text(json.dumps(answer), encoding="utf-8")
+    (folder / "broken.json").write_text("{", encoding="utf-8")
+    show(page, site, "/whatif?name=two-days")
+    expect(page.locator("#whatif-table")).to_contain_text("2.00 EUR".replace(" ", GAP), timeout=30_000)
+    expect(page.locator("#whatif-table")).to_contain_text("store low")
+    page.wait_for_selector("#whatif-figure .scatterlayer .trace", timeout=30_000)
+    page.get_by_role("link", name="broken").click()
+    expect(page.locator("#whatif-table")).to_contain_text("is no answer of", timeout=30_000)
+
+
+def test_no_page_is_wider_than_a_tablet(page: Page, site: Site) -> None:
+    page.set_viewport_size({"width": 820, "height": 1180})
+    for path in ("/", "/assets", "/plans", "/commands", "/alarms", "/whatif"):
+        show(page, site, path)
+        page.wait_for_selector("#page .panel", timeout=30_000)
+        page.wait_for_function("() => document.querySelector('#plant-clock b')", timeout=30_000)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 820, path
