@@ -50,7 +50,9 @@ class Cells:
     level, ahead, gain
         Of every store now; at the end of the tick; what it gains in one tick from machines and from outside.
     bill_kw, late_kw
-        Power of every bill at the end of the tick, shape (bills, futures); what the tick's mean differs from it.
+        Power of every bill at the end of the tick, batteries apart, shape (bills, futures); what the tick's mean differs.
+    followed_kw
+        Power of the batteries in this tick, shape (bills, futures).
     """
 
     def __init__(self, layout: Layout, futures: int, tick_s: float, *, audited: bool = False) -> None:
@@ -78,10 +80,9 @@ class Cells:
         self.level, self.ahead = np.zeros(stores), np.zeros(stores)
         self.gain, self.bias = np.zeros(stores), np.zeros(stores)
         self.unserved, self.wasted = np.zeros(stores), np.zeros(stores)
-        self.demand, self.demanded = np.zeros(stores), np.zeros(stores)
-        self._counted = 0
         self.bill_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
         self.late_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
+        self.followed_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
         self._late = False
         self.base_kw: Floats = np.zeros(1)
 
@@ -168,10 +169,3 @@ class Cells:
         for number, store in enumerate(stores.tolist()):
             if store != self.layout.dummy:
                 self.gain[store] += moved[number]
-
-    def _count_demand(self) -> None:
-        """Add up the demand of the ticks that the present driver step has lasted."""
-        lasted = self.tick_number - self._counted
-        if lasted:
-            self.demanded += self.demand * (lasted * self.tick_s / HOUR)
-            self._counted = self.tick_number

@@ -25,6 +25,9 @@ from twin_sim.outside import Outside
 from twin_sim.script import Script
 from twin_sim.state import TwinState, setpoint_of
 
+ROUNDS = 12
+"""How often machines that share a store are looked at again within a tick."""
+
 
 class Ensemble(Cells):
     """The state of all machines and stores in all futures, and their life from tick to tick.
@@ -86,6 +89,9 @@ class Ensemble(Cells):
         )
         self._slow_steps = max(1, round(refresh_s / drivers.step_s))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
+        self._follows = np.zeros(len(layout.assets), dtype=bool)
+        for follower in self._followers:
+            self._follows[follower.block.rows] = True
         self._begin(state)
         self._plan_failures()
         self.environment.process(self._clock())
@@ -161,12 +167,17 @@ class Ensemble(Cells):
         for script in self.scripts:
             script.look_ahead(self)
         self._local.decide(self)
-        self._switch()
+        rounds = ROUNDS
+        while self._switch() and rounds:
+            self._local.decide(self)
+            rounds -= 1
         while number in self._calendar:
             for what, cells, at_s in self._calendar.pop(number):
                 self._happen(what, cells, at_s)
-        for follower in self._followers:
-            follower.follow(self)
+        if self._followers:
+            self.followed_kw[:] = 0.0
+            for follower in self._followers:
+                follower.follow(self)
         if self.recorder is not None:
             self.recorder.take_power(self)
         if self._late:
@@ -182,10 +193,8 @@ class Ensemble(Cells):
     def _drive(self, step: int, time: datetime) -> None:
         """Outside values of a new step: demands, weather, loads, schedules, and the machines that depend on them."""
         first = self._driver_step < 0
-        self._count_demand()
         self._driver_step = step
-        self.demand = self.outside.demand(step)
-        bias = self.outside.bias(step, self.demand, self.decay, self.per_rate)
+        bias = self.outside.bias(step, self.decay, self.per_rate)
         self.gain += bias
         self.gain -= self.bias
         self.bias = bias
@@ -212,6 +221,8 @@ class Ensemble(Cells):
         for companions in self.layout.companions:
             if ((companions.rows >= rows.start) & (companions.rows < rows.stop)).any():
                 shared_output(companions, self)
+        if block.per_tick:
+            return
         producing = self.producing[rows]
         self.book_rows(
             rows,
@@ -222,9 +233,11 @@ class Ensemble(Cells):
 
     def _first_bookings(self) -> None:
         """Machines that do not run draw their standby from the first tick on."""
-        everything = slice(0, len(self.layout.assets))
         power = np.where(self.producing, self.run_power, np.where(self.on, self.start_kw[:, None], self.idle))
-        self.book_rows(everything, power, self.run_output * self.producing, self.run_intake * self.producing)
+        output, intake = self.run_output * self.producing, self.run_intake * self.producing
+        for block in self.layout.blocks:
+            if not block.per_tick:
+                self.book_rows(block.rows, power[block.rows], output[block.rows], intake[block.rows])
 
     def _happen(self, what: str, cells: Ints, at_s: float) -> None:
         """What the calendar holds for this tick: warm machines produce, failures and repairs."""
@@ -245,28 +258,44 @@ class Ensemble(Cells):
         """Somebody gave machines back: schedules and the like are looked at again."""
         self._local.look_again()
 
-    def _switch(self) -> None:
-        """Start and stop the machines that are to change and may, at the instant within the tick at which they do."""
+    def _switch(self) -> bool:
+        """Start and stop the machines that are to change and may, at the instant within the tick at which they do.
+
+        Returns
+        -------
+        bool
+            Whether machines that share a store with one that changed before them are to be looked at again.
+        """
         change = (self.want & ~self.failed) != self.on if self.drivers.failures else self.want != self.on
         cells = np.flatnonzero(change)
         if not cells.size:
-            return
+            return False
         now_s = self.tick_number * self.tick_s
         free_s = self.free_s.reshape(-1)[cells]
         may = (free_s < now_s + self.tick_s) | self.failed.reshape(-1)[cells]
         if not may.all():
             cells, free_s = cells[may], free_s[may]
             if not cells.size:
-                return
+                return False
         rows = cells // self.futures
         on = ~self.on.reshape(-1)[cells]
         late = self._local.crossing(self, cells, on, np.minimum(np.maximum((free_s - now_s) / self.tick_s, 0.0), 1.0))
+        first = self._local.first_of_each_store(self, cells, late)
+        if first is not None:
+            deferred = np.delete(cells, first)
+            self.want.reshape(-1)[deferred] = self.on.reshape(-1)[deferred]
+            cells, rows, on, late = cells[first], rows[first], on[first], late[first]
         at_s = now_s + late * self.tick_s
         self.on.reshape(-1)[cells] = on
         self.since_s.reshape(-1)[cells] = at_s
         self.free_s.reshape(-1)[cells] = at_s + np.where(on, self.layout.min_up_s[rows], self.layout.min_down_s[rows])
         self.starts.reshape(-1)[cells] += on
         at_once = on & (self.warm_s[rows] == 0)
+        if self._followers:
+            booked = ~self._follows[rows]
+            self.producing.reshape(-1)[cells] = at_once
+            cells, rows, on, at_once = cells[booked], rows[booked], on[booked], at_once[booked]
+            late, at_s = late[booked], at_s[booked]
         self.producing.reshape(-1)[cells] = at_once
         self._companions_changed(cells)
         power = np.where(
@@ -275,6 +304,7 @@ class Ensemble(Cells):
         intake = self.run_intake.reshape(-1)[cells] * at_once if self.layout.has_inputs else None
         self.book(cells, power, self.run_output.reshape(-1)[cells] * at_once, intake, late)
         self._starting(cells, rows, on, at_once, at_s)
+        return first is not None
 
     def _starting(self, cells: Ints, rows: Ints, on: Bools, at_once: Bools, at_s: Floats) -> None:
         """Start-up energy at once, or warm-up on the calendar."""
@@ -368,5 +398,4 @@ class Ensemble(Cells):
 
     def demanded_until_now(self) -> Floats:
         """Demand on every store row since the start, service units, shape (rows, futures)."""
-        self._count_demand()
-        return self.demanded
+        return self.outside.demanded(self.tick_number * self.tick_s, self.start)

@@ -114,7 +114,7 @@ class _Kept:
         self.setpoint[:, step] = ensemble.setpoint[:, 0]
         self.on[:, step], self.producing[:, step] = ensemble.on[:, 0], ensemble.producing[:, 0]
         self.level[:-1, step] = ensemble.level[: self.level.shape[0] - 1, 0]
-        self.site[step] = ensemble.bill_kw.sum() + ensemble.base_kw[0]
+        self.site[step] = ensemble.bill_kw.sum() + ensemble.followed_kw.sum() + ensemble.base_kw[0]
 
     def columns(self, drivers: Drivers, start: datetime, step_s: float) -> dict[str, Floats]:
         """One column per measured tag."""

@@ -44,12 +44,13 @@ class Companions:
 
 
 def stacked(models: Sequence[AssetModel]) -> AssetModel:
-    """One object of the same kind whose fields are columns, one row per model."""
+    """One object of the same kind whose fields are columns, one row per model; where all agree the field stays a number."""
     first = models[0]
     made = object.__new__(type(first))
     for item in fields(cast(Any, first)):
-        column = np.array([getattr(model, item.name) for model in models])
-        object.__setattr__(made, item.name, column[:, None])
+        values = [getattr(model, item.name) for model in models]
+        same = all(value == values[0] for value in values)
+        object.__setattr__(made, item.name, values[0] if same else np.array(values)[:, None])
     return made
 
 

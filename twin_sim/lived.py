@@ -39,6 +39,7 @@ class Recorder:
             return
         kw = self.kw[self._at]
         np.add(ensemble.bill_kw, ensemble.late_kw, out=kw)
+        kw += ensemble.followed_kw
         kw[0] += ensemble.base_kw
 
     def take_level(self, ensemble: Ensemble) -> None:

@@ -26,6 +26,8 @@ class LocalControllers:
         self._take = np.zeros((self._layout.triggers, outside.futures))
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._due = True
+        shared = [int((self._layout.trigger_store == store).sum()) > 1 for store in self._layout.trigger_store.tolist()]
+        self._shared: Bools = np.array(shared, dtype=bool)
 
     def drive(self, time: datetime) -> None:
         """A new driver step begins."""
@@ -41,7 +43,7 @@ class LocalControllers:
         """Set what released machines should do in the tick that begins."""
         layout, count = self._layout, self._layout.triggers
         if count:
-            take = np.take(ensemble.ahead, layout.trigger_store, axis=0, out=self._take)
+            take = np.take(ensemble.ahead, layout.trigger_store, axis=0, out=self._take, mode="clip")
             if layout.signed:
                 take *= layout.trigger_sign
             released, want = ensemble.released[:count], ensemble.want[:count]
@@ -87,3 +89,28 @@ class LocalControllers:
         share = (threshold - begin) / np.where(np.abs(span) > 1e-12, span, np.inf)
         least[local] = np.maximum(least[local], np.minimum(np.maximum(share, 0.0), 1.0))
         return least
+
+    def first_of_each_store(self, ensemble: Ensemble, cells: Ints, late: Floats) -> Ints | None:
+        """Of machines triggered by one store in one future, the first: what it does may spare the others.
+
+        Returns
+        -------
+        Ints or None
+            Positions in `cells` of those that change now; None if all do.
+        """
+        if not self._shared.any():
+            return None
+        rows = cells // ensemble.futures
+        local = np.flatnonzero((rows < self._shared.size) & ensemble.released.reshape(-1)[cells])
+        local = local[self._shared[rows[local]]]
+        if local.size < 2:
+            return None
+        key = self._layout.trigger_store[rows[local]] * ensemble.futures + cells[local] % ensemble.futures
+        order = np.lexsort((late[local], key))
+        ranked = key[order]
+        leads = np.append(True, ranked[1:] != ranked[:-1])
+        if leads.all():
+            return None
+        kept = np.ones(cells.size, dtype=bool)
+        kept[local[order[~leads]]] = False
+        return np.flatnonzero(kept)

@@ -40,7 +40,11 @@ class Outside:
             for row, tag in enumerate(layout.demand_tag)
             if tag is not None and tag in tags
         ]
-        self._ambients = [(row, tags[tag]) for row, tag in enumerate(layout.ambient) if tag is not None and tag in tags]
+        known = [(row, tag) for row, tag in enumerate(layout.ambient) if tag is not None and tag in tags]
+        self._ambients = [
+            (np.array([row for row, own in known if own == tag], dtype=np.int64), tags[tag])
+            for tag in dict.fromkeys(own for _, own in known)
+        ]
         self._hidden = [
             (row, drivers.losses[store.name]) for row, store in enumerate(layout.stores) if store.name in drivers.losses
         ]
@@ -68,22 +72,27 @@ class Outside:
             return True
         return bool("health" in needs and any(name in self.drivers.health for name in self.layout.names[block.rows]))
 
-    def demand(self, step: int) -> Floats:
-        """Demand on every store row, service units per hour, shape (rows, futures)."""
+    def demanded(self, span_s: float, start: datetime) -> Floats:
+        """Demand on every store row over a span from a start, service units, shape (rows, futures)."""
         found = np.zeros((self.layout.dummy + 1, self.futures))
+        drivers = self.drivers
+        edges = np.arange(drivers.steps + 1) * drivers.step_s + (drivers.start - start).total_seconds()
+        edges[0], edges[-1] = -np.inf, np.inf
+        lasted_h = np.maximum(np.minimum(edges[1:], span_s) - np.maximum(edges[:-1], 0.0), 0.0) / 3600.0
         for row, column, share in self._demands:
-            found[row] = column[step] * share
+            found[row] = lasted_h @ column * share
         return found
 
-    def bias(self, step: int, demand: Floats, decay: Floats, per_rate: Floats) -> Floats:
+    def bias(self, step: int, decay: Floats, per_rate: Floats) -> Floats:
         """What every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures)."""
-        loss = demand + self.layout.loss_a
+        gained = np.repeat(-self.layout.loss_a * per_rate, self.futures, axis=1)
+        for rows, column in self._ambients:
+            gained[rows] += (1.0 - decay[rows]) * column[step]
+        for row, column, share in self._demands:
+            gained[row] -= column[step] * (share * per_rate[row])
         for row, column in self._hidden:
-            loss[row] += column[step]
-        loss *= -per_rate
-        for row, column in self._ambients:
-            loss[row] += column[step] * (1.0 - decay[row])
-        return loss
+            gained[row] -= column[step] * per_rate[row]
+        return gained
 
     def base_kw(self, step: int) -> Floats:
         """Power that is not simulated, shape (futures,) or (1,)."""
@@ -93,7 +102,11 @@ class Outside:
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1)."""
         site = self.layout.model.site
-        return np.array([bool(on_schedule(site, control, [time])[0]) for _, control in self.layout.schedules], dtype=bool)[:, None]
+        seen: dict[tuple[str, ...], bool] = {}
+        for _, control in self.layout.schedules:
+            if control.on not in seen:
+                seen[control.on] = bool(on_schedule(site, control, [time])[0])
+        return np.array([seen[control.on] for _, control in self.layout.schedules], dtype=bool)[:, None]
 
     def conditions(self, block: Block, step: int, level: Floats, running_s: Floats | None = None) -> Conditions:
         """What the machines of a block find: only what their kind depends on is filled in."""
@@ -131,3 +144,9 @@ def _stacked(rows: list[Floats | None], futures: int) -> Floats:
         if row is not None:
             made[number] = row
     return made
+
+
+def _rows(found: list[int]) -> slice | npt.NDArray[np.int64]:
+    """Neighbouring rows as a slice, which NumPy reaches without copying."""
+    whole = found == list(range(found[0], found[-1] + 1))
+    return slice(found[0], found[-1] + 1) if whole else np.array(found, dtype=np.int64)

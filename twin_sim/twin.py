@@ -190,7 +190,7 @@ class Twin:
         for name, (what, row) in self._sources.items():
             values[name] = self._of_asset(what, row)
         if self._site.limits.power:
-            values[self._site.limits.power] = float(ensemble.bill_kw.sum() + ensemble.base_kw[0])
+            values[self._site.limits.power] = float(ensemble.bill_kw.sum() + ensemble.followed_kw.sum() + ensemble.base_kw[0])
         values |= self._sensors()
         return values | self._written
 
