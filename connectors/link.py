@@ -131,6 +131,10 @@ class Link:
             self._drop(client, error)
             raise NotConnectedError(f"{self._endpoint} {_words(error)}: it is not known whether the write arrived") from error
 
+    def check(self) -> None:
+        """Raise NotConnectedError if there is no connection now: nothing will be sent then."""
+        self._present()
+
     def _present(self) -> Client:
         if self._client is None:
             raise self._away()
@@ -184,6 +188,9 @@ class Link:
             try:
                 self._take(await self._build())
             except (*_FAULTS, ConfigError) as error:
+                self._lost = _words(error)
+            except Exception as error:
+                _log.exception("%s: a fault of the library; trying again", self._endpoint)
                 self._lost = _words(error)
             else:
                 _log.warning("%s connected again", self._endpoint)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 from connectors.held import Held
-from plant.errors import EmsError, NotFoundError, WriteRefusedError
+from plant.assets import TagWrite
+from plant.errors import EmsError, NotConnectedError, NotFoundError, WriteRefusedError
 from plant.tags import Tag, Value
 from plant.times import iso
 
@@ -44,12 +45,29 @@ def check_expiry(tag: str, expires: datetime | None, now: datetime) -> None:
         raise WriteRefusedError(f"{tag}: expired at {iso(expires)}, it is {iso(now)}")
 
 
-async def give_back(held: Held, tags: Mapping[str, Tag], write: Callable[[Tag, Value], Awaitable[None]]) -> None:
-    """Give every asset that holds our orders back; one that does not listen is left to the plant's own watchdog."""
+async def give_back(
+    held: Held, tags: Mapping[str, Tag], settled: Callable[[], Awaitable[None]], write: Callable[[Tag, Value], Awaitable[None]]
+) -> None:
+    """Give every asset that holds our orders back; one that does not listen is left to the plant's own watchdog.
+
+    Parameters
+    ----------
+    settled
+        Waits a while for a connection that is just being built anew: leaving during a short loss must not leave orders behind.
+    """
     for asset in held.assets():
         try:
-            for item in held.writes(asset):
-                await write(tags[item.tag], item.value)
+            try:
+                await settled()
+                await _write_all(held.writes(asset), tags, write)
+            except NotConnectedError:  # lost only now: giving back twice does no harm
+                await settled()
+                await _write_all(held.writes(asset), tags, write)
         except EmsError as error:
             _log.warning("%s could not be given back (%s): the plant's own watchdog has to", asset, error)
         held.forget(asset)
+
+
+async def _write_all(writes: Sequence[TagWrite], tags: Mapping[str, Tag], write: Callable[[Tag, Value], Awaitable[None]]) -> None:
+    for item in writes:
+        await write(tags[item.tag], item.value)

@@ -110,9 +110,9 @@ class Stream:
         NotConnectedError
             If there is no session (nothing was sent), or no acknowledgement in time (it may have arrived).
         """
+        self.check()
         session = self._session
-        if session is None:
-            raise self._away()
+        assert session is not None
         self._sent += 1
         number = self._sent
         message = {"write": Write, "advance": Advance, "beat": Beat}[kind](seq=number, **content)
@@ -129,6 +129,11 @@ class Stream:
             self._open_acks.pop(number, None)
         if not ack.ok:
             raise WriteRefusedError(f"the plant refused: {ack.words}")
+
+    def check(self) -> None:
+        """Raise NotConnectedError if there is no session now: nothing will be sent then."""
+        if self._session is None:
+            raise self._away()
 
     def _away(self) -> NotConnectedError:
         return NotConnectedError(f"{self._endpoint} is not connected: {self._lost or 'never was'}")
@@ -219,6 +224,9 @@ class Stream:
             try:
                 await self._begin()
             except (*_FAULTS, ConfigError, NotConnectedError) as error:
+                self._lost = _words(error)
+            except Exception as error:
+                _log.exception("%s: a fault of the library; trying again", self._endpoint)
                 self._lost = _words(error)
             else:
                 _log.warning("%s connected again", self._endpoint)

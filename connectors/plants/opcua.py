@@ -140,7 +140,7 @@ class Opcua:
             self._beating = asyncio.create_task(self._beat_for_life(self._pulse))
 
     async def _leave(self) -> None:
-        await outgoing.give_back(self._held, self._tags, self._write)
+        await outgoing.give_back(self._held, self._tags, self._link.settled, self._write)
         await self._link.close()
 
     async def _read(self) -> Snapshot:
@@ -181,6 +181,7 @@ class Opcua:
             typed = variants.variant(judge.on_wire(value, tag), tag.type, self._nodes.type_of(tag.name))
         except ValueError as error:
             raise WriteRefusedError(f"{tag.name}: {error}") from error
+        self._link.check()
         outgoing.check_expiry(tag.name, expires, self.now())
         try:
             status = await self._link.write(node, typed)

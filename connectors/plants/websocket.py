@@ -140,7 +140,7 @@ class Websocket:
             self._beating = asyncio.create_task(self._beat_for_life(self._pulse))
 
     async def _leave(self) -> None:
-        await outgoing.give_back(self._held, self._tags, self._write)
+        await outgoing.give_back(self._held, self._tags, self._stream.settled, self._write)
         await self._stream.close()
 
     async def _read(self) -> Snapshot:
@@ -158,6 +158,7 @@ class Websocket:
             wire = judge.on_wire(value, tag)
         except ValueError as error:
             raise WriteRefusedError(f"{tag.name}: {error}") from error
+        self._stream.check()
         outgoing.check_expiry(tag.name, expires, self.now())
         try:
             await self._stream.tell("write", self._connection.timeout_s, address=addresses.of_tag(tag), value=wire, expires=expires)

@@ -184,6 +184,19 @@ class TestWriting:
             hose.release()
             assert eventually(lambda: reads(plant))
             assert tank.writes == [], "what the network swallowed must not come later"
+            assert plant._held.assets() == ("pump",), "it may have arrived, so it is given back"
+
+    def test_what_was_never_sent_is_never_given_back(self, hose: Hose, tank: TankPlant) -> None:
+        """A person may have set the machine by hand meanwhile."""
+        with Opcua(site_at(hose.port), Path()) as plant:
+            hose.refuse(True)
+            hose.cut()
+            assert eventually(lambda: plant._link._client is None)
+            with pytest.raises(NotConnectedError, match="not connected"):
+                plant.write("pump.command", "STARTUP")
+            hose.refuse(False)
+            assert eventually(lambda: reads(plant))
+        assert tank.writes == []
 
     def test_a_slow_refusal_is_still_a_refusal(self, works: tuple[TankPlant, str], tank: TankPlant) -> None:
         tank.before_write = lambda: time.sleep(0.2)  # noqa: TID251 - the plant is slow on purpose
@@ -217,6 +230,12 @@ class TestLosing:
             hose.squeeze()
         assert time.monotonic() - begin < 6.0
         assert tank.written["pump.command"] == "STARTUP", "nothing came through: that is the watchdog's work"
+
+    def test_leaving_during_a_short_loss_still_gives_back(self, hose: Hose, tank: TankPlant) -> None:
+        with Opcua(site_at(hose.port, timeout_s=3.0), Path()) as plant:
+            plant.write("pump.command", "STARTUP")
+            hose.cut()
+        assert tank.written["pump.command"] == "AUTO"
 
     def test_a_step_survives_a_cut(self, hose: Hose, tank: TankPlant) -> None:
         with Opcua(site_at(hose.port), Path()) as plant:
