@@ -16,7 +16,7 @@ from ems.site import unit_of
 from plant.errors import EmsError, NotFoundError, RefusedError
 from plant.ports import Forecaster, instant64
 from plant.table import Table
-from plant.times import steps_between
+from plant.times import steps_between, utc
 
 Say = Callable[[str], None]
 _MEMORY = timedelta(days=70)
@@ -84,12 +84,13 @@ def issue(
     if not records:
         raise NotFoundError(f"no model runs for {target!r}: train one (`ems forecast train`) and approve it (`ems models approve`)")
     made: list[Issued] = []
-    history = _history(loaded, historian, times)
+    instants = [utc(time) for time in times]
+    history = _history(loaded, historian, instants)
     usable = [(record, found) for record in records if isinstance(found := _loaded(registry, record, say), Forecaster)]
     if not usable:
         raise RefusedError(f"none of the {len(records)} models of {target!r} may be loaded: train one anew (`ems forecast train`)")
     for record, forecaster in usable:
-        made += [each for time in times if (each := _one(loaded, record, forecaster, history, target, time, say)) is not None]
+        made += [each for time in instants if (each := _one(loaded, record, forecaster, history, target, time, say)) is not None]
     IssuedForecasts(historian.database).add(made)
     return made
 
