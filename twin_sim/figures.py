@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from twin_sim.rehearsal import Lived
 
 
-def figures(situation: Situation, model: SiteModel, lived: Lived, columns: slice) -> Mapping[str, Floats]:
-    """Energy, cost, peak, CO2, share served, starts of each future of some columns; arrays (futures,)."""
-    kw = np.moveaxis(lived.recorder.kw[: lived.recorder.ticks, :, columns], 0, -1)
+def figures(situation: Situation, model: SiteModel, lived: Lived) -> Mapping[str, Floats]:
+    """Energy, cost, peak, CO2, share served, starts of each column that was lived through; arrays (columns,)."""
+    kw = np.moveaxis(lived.recorder.kw[: lived.recorder.ticks], 0, -1)
     total, prices, tick_s = kw.sum(axis=0), situation.prices, lived.tick_s
     energy, export = _along(prices.energy, lived), _along(prices.export, lived)
     cost = energy_cost(kw[0], energy, export, tick_s)
@@ -30,7 +30,7 @@ def figures(situation: Situation, model: SiteModel, lived: Lived, columns: slice
         cost = cost + energy_cost(kw[number], _along(own or prices.energy, lived), export, tick_s)
     peak = window_means(total, lived, situation).max(axis=-1)
     charge = prices.demand_charge_per_kw * np.maximum(peak - prices.peak_so_far_kw, 0.0)
-    starts = lived.ensemble.starts[:, columns]
+    starts = lived.ensemble.starts
     worn = (starts * lived.ensemble.layout.start_cost[:, None]).sum(axis=0)
     carbon = (
         np.zeros(total.shape[0]) if prices.co2_g_per_kwh is None else co2_kg(total, _along(prices.co2_g_per_kwh, lived), tick_s)
@@ -40,7 +40,7 @@ def figures(situation: Situation, model: SiteModel, lived: Lived, columns: slice
         "cost": cost + charge + worn + carbon / 1000.0 * prices.co2_price_per_t,
         "demand_peak_kw": peak,
         "co2_kg": carbon,
-        "served_share": served_shares(model, lived.ensemble, lived.recorder)[columns],
+        "served_share": served_shares(model, lived.ensemble, lived.recorder),
         "starts": starts.sum(axis=0).astype(np.float64),
     }
 
@@ -70,10 +70,9 @@ def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
     return np.asarray(padded[..., :whole].reshape(*padded.shape[:-1], -1, per_window).mean(axis=-1))
 
 
-def spreads(found: Mapping[str, Floats]) -> tuple[Spread, ...]:
-    """5th, 50th, 95th percentile and mean of every figure."""
-    made = []
-    for key, values in found.items():
-        p5, p50, p95 = np.quantile(values, (0.05, 0.5, 0.95)).tolist()
-        made.append(Spread(key=key, p5=p5, p50=p50, p95=p95, mean=float(values.mean())))
-    return tuple(made)
+def spreads(found: Mapping[str, Floats], columns: slice) -> tuple[Spread, ...]:
+    """5th, 50th, 95th percentile and mean of every figure over some columns."""
+    table = np.array([values[columns] for values in found.values()])
+    low, mid, high = np.quantile(table, (0.05, 0.5, 0.95), axis=1).tolist()
+    means = table.mean(axis=1).tolist()
+    return tuple(Spread(key=key, p5=low[i], p50=mid[i], p95=high[i], mean=means[i]) for i, key in enumerate(found))

@@ -159,6 +159,10 @@ class Layout:
             )
             first = row
         self.blocks = tuple(blocks)
+        followed = {row for block in blocks if block.per_tick for row in block.stores.tolist()}
+        others = {row for block in blocks if not block.per_tick for row in (*block.stores.tolist(), *block.input_stores.tolist())}
+        self.managed = np.array([row in followed - others for row in range(self.dummy + 1)], dtype=bool)
+        """Stores that a machine's own management keeps inside their limits (batteries)."""
 
     def _companions(self, model: SiteModel) -> None:
         found = []

@@ -78,6 +78,7 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
     """
     lived = live(plan, situation, model)
     judged = judge(situation, model, lived)
+    found = figures(situation, model, lived)
     commanded = {command.asset for command in plan.commands}
     believed = [max(0.0, 1.0 - item.cv_rmse) for item in situation.credibility if item.asset in commanded]
     refused = tuple(item.violation for item in judged if item.refuses)
@@ -86,8 +87,8 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
         ok=not refused,
         violations=refused,
         tolerated=tuple(item.violation for item in judged if not item.refuses),
-        expected=spreads(figures(situation, model, lived, lived.plan)),
-        nothing=spreads(figures(situation, model, lived, lived.nothing)),
+        expected=spreads(found, lived.plan),
+        nothing=spreads(found, lived.nothing),
         futures=lived.futures,
         seed=situation.seed,
         credibility=min(believed, default=1.0),

@@ -179,7 +179,7 @@ def _violations(model: SiteModel, ensemble: Ensemble, recorder: Recorder, total:
     for row, store in enumerate(ensemble.layout.stores):
         levels = recorder.level[: recorder.ticks, row, 0]
         for end, limit_level, hit in (("bottom", store.bottom, levels <= store.bottom), ("top", store.top, levels >= store.top)):
-            if store.unit != "kWh" and hit.any():
+            if not ensemble.layout.managed[row] and hit.any():
                 time = ensemble.start + timedelta(seconds=(int(np.argmax(hit)) + 1) * ensemble.tick_s)
                 words = f"{store.name} reached its {end} for {int(hit.sum())} ticks"
                 found.append(

@@ -135,18 +135,21 @@ def _starts(situation: Situation, lived: Lived, limit: Limit) -> list[Judged]:
 def _stores(situation: Situation, lived: Lived, accepted: float) -> list[Judged]:
     """Levels outside the accepted limits (soft) and at a physical end (hard), deeper than with nothing done."""
     layout, found = lived.ensemble.layout, []
+    lived_levels = lived.recorder.level[: lived.recorder.ticks]
+    lowest, highest = lived_levels.min(axis=(0, 2)), lived_levels.max(axis=(0, 2))
     for row, store in enumerate(layout.stores):
-        levels = lived.recorder.level[: lived.recorder.ticks, row]
+        if layout.managed[row] or (store.low <= lowest[row] and highest[row] <= store.high):
+            continue
+        levels = lived_levels[:, row]
         span = store.high - store.low
         ends: list[tuple[str, Floats, float, bool]] = [
             ("store_low", store.low - levels, store.low, False),
             ("store_high", levels - store.high, store.high, False),
         ]
-        if store.unit != "kWh":
-            ends += [
-                ("store_bottom", store.bottom - levels, store.bottom, True),
-                ("store_top", levels - store.top, store.top, True),
-            ]
+        ends += [
+            ("store_bottom", store.bottom - levels, store.bottom, True),
+            ("store_top", levels - store.top, store.top, True),
+        ]
         for rule, beyond, limit, hard in ends:
             counted = np.asarray(beyond + SLACK if hard else beyond)
             found += _store_end(situation, lived, store.name, rule, counted, limit, span, hard, accepted)

@@ -62,7 +62,7 @@ class Script:
         """Per asset and column of this script: its store leaves its limits, or left them and is not well back inside; None if none."""
         layout, level = ensemble.layout, ensemble.ahead[: ensemble.layout.real, self.columns]
         low, high = layout.low[: layout.real], layout.high[: layout.real]
-        out = (level < low) | (level > high)
+        out = ((level < low) | (level > high)) & ~layout.managed[: layout.real, None]
         if self._left is None:
             if not out.any():
                 return None
