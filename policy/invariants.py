@@ -158,30 +158,29 @@ def _starting_kw(envelope: Envelope, courses: list[Course], situation: Situation
 
 
 def _interpolated(envelope: Envelope, running: tuple[str, ...], setpoints: dict[str, float]) -> tuple[float, float, float] | None:
-    """(output, power, input) of a combination at set-points: dense sampling of its curves, the nearest sample counts."""
+    """(output, power, input) of a combination at set-points: the nearest place on its curves counts."""
     best: tuple[float, tuple[float, float, float]] | None = None
     for regime in (found for found in envelope.regimes if set(found.running) == set(running)):
         wanted = np.asarray([setpoints[name] for name in regime.running])
-        for distance, values in _samples(regime, wanted):
+        for distance, values in _places(regime, wanted):
             if best is None or distance < best[0]:
                 best = distance, values
     return None if best is None else best[1]
 
 
-def _samples(regime: Regime, wanted: Floats) -> Iterator[tuple[float, tuple[float, float, float]]]:
-    shares = np.linspace(0.0, 1.0, 101)[:, None]
+def _places(regime: Regime, wanted: Floats) -> Iterator[tuple[float, tuple[float, float, float]]]:
     points = [*regime.points, regime.points[-1]]
     for one, other in pairwise(points):
-        along = (1.0 - shares) * np.asarray(one.setpoints) + shares * np.asarray(other.setpoints)
-        distances = np.sum((along - wanted) ** 2, axis=1)
-        nearest = int(np.argmin(distances))
-        share = float(shares[nearest, 0])
+        begin, end = np.asarray(one.setpoints), np.asarray(other.setpoints)
+        length = float(np.sum((end - begin) ** 2))
+        share = 0.0 if length == 0.0 else min(1.0, max(0.0, float(np.sum((wanted - begin) * (end - begin))) / length))
+        distance = float(np.sum((begin + share * (end - begin) - wanted) ** 2))
         values = (
             (1.0 - share) * one.output_per_h + share * other.output_per_h,
             (1.0 - share) * sum(one.power_kw) + share * sum(other.power_kw),
             (1.0 - share) * one.input_per_h + share * other.input_per_h,
         )
-        yield float(distances[nearest]), values
+        yield distance, values
 
 
 def _course_of_store(plan: Plan, name: str) -> Floats | None:

@@ -208,6 +208,7 @@ class _Writer:
         out.price("scant", s, scant_price)
         out.bound("draw", s, -np.inf if self._alone(s) else 0.0, np.inf)
         never = max(unserved, NEVER * abs(worth.price), NEVER * float(np.max(np.abs(self.ahead.energy))))
+        never = max(never, 2.0 * store.low_price * float(np.sum(ready)) * h / size)
         out.price("lack", s, 1.01 * never * h)
         out.price("spill", s, never * h)
         self._closing(s, worth, size)

@@ -9,6 +9,7 @@ from plant.identity import content_id
 from plant.orders import Action, Command, Plan, Reason
 from plant.site import Site
 from plant.situation import Situation
+from policy.standing import lock_of
 
 
 def command(
@@ -48,8 +49,12 @@ def until(situation: Situation) -> timedelta:
 
 
 def release_commands(site: Site, situation: Situation, reason: Reason, words: str) -> tuple[Command, ...]:
-    """RELEASE for every asset that we hold and that can be given back."""
-    held = [state.asset for state in situation.assets if not state.released and site.asset(state.asset).release]
+    """RELEASE for every asset that we hold, that can be given back and that nobody has locked."""
+    held = [
+        state.asset
+        for state in situation.assets
+        if not state.released and site.asset(state.asset).release and lock_of(situation, state.asset) is None
+    ]
     return tuple(
         command(site, situation, asset=name, action=Action.RELEASE, reason=reason, words=words) for name in held
     )  # fmt: skip

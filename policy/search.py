@@ -20,7 +20,9 @@ GOOD_GAP = 0.005
 ENOUGH = 1e-7
 """A plan this near to its bound is the optimum."""
 FAIR_GAP = 0.03
-"""Up to here no further rounding is tried."""
+"""Beyond it the next hours are settled by branch and bound over a relaxed rest."""
+NEAR_BINARIES, NEAR_NODES, NEAR_GAP = 40, 30, 0.004
+"""At most so many binaries are whole in it, with so many nodes, to so near its bound."""
 FEW = 200
 """Models with no more binaries are solved to the optimum."""
 NEAR_H = 3.0
@@ -81,6 +83,7 @@ class _Search:
         self.solver = Solver(problem, purse)
         self.found: list[Candidate] = []
         self.bound = -np.inf
+        self.near: Candidate | None = None
 
     def run(self, shifted: Choices | None) -> Searched:
         relaxed = self.solver.relaxed(RELAXED * self.purse.iterations)
@@ -89,18 +92,19 @@ class _Search:
             raise SolverError(f"the relaxed model has no solution{why}")
         self.bound = relaxed.bound
         shares = shares_of(self.problem, relaxed.x)
-        self._try("relaxed plan cut at 0.2", rounded(self.plan, shares, 0.2), shares, relaxed.x)
+        if all(len(regime.output) > 1 for regime in self.plan.regimes):
+            self._try("relaxed plan cut at 0.2", rounded(self.plan, shares, 0.2), shares, relaxed.x)
         if self._gap() > GOOD_GAP:
             self._dive(relaxed.x)
-        self._try("hours of local control", local_choices(self.plan, self.fixed), shares, relaxed.x)
         if shifted is not None and self._gap() > GOOD_GAP:
             self._try("previous plan carried on", shifted, shares, relaxed.x)
-        if self._gap() > FAIR_GAP:
-            self._try("relaxed plan cut at 0.5", rounded(self.plan, shares, 0.5), shares, relaxed.x)
+        if len(self.found) < 2:
+            self._try("hours of local control", local_choices(self.plan, self.fixed), shares, relaxed.x)
         if not self.found:
             raise SolverError("no rounding of the relaxed plan can be dispatched")
         self._branch()
-        chosen_one = self._best()
+        self._near()
+        chosen_one = self.near or self._best()
         best = self._on_curves(chosen_one)
         others = tuple(other for other in self.found if other is not chosen_one)
         return Searched(best=best, others=others, bound=min(self.bound, best.solved.objective), cut=self.purse.cut)
@@ -123,16 +127,22 @@ class _Search:
         value = self._best().solved.objective
         return max(0.0, (value - self.bound) / max(abs(value), 1e-9))
 
-    def _dive(self, x: Floats) -> None:
-        """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest."""
+    def _dive(self, x: Floats, begun: int = 0) -> Candidate | None:
+        """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest.
+
+        The first `begun` steps of `x` are whole already.
+        """
         model, repair = self.problem.compiled, Repair(self.plan, self.fixed, self.before)
         pace = Pace(self.plan, repair)
         self.solver.freed()
         settled = np.full((len(self.plan.machines), self.plan.steps), -1, dtype=np.int64)
-        for until in pieces(self.plan):
+        for until in [*([begun] if begun else []), *(end for end in pieces(self.plan) if end > begun)]:
             shares, begin = shares_of(self.problem, x), repair.done
-            promised = promised_of(self.problem, x, shares)
-            settled[:, begin:until] = pace.forward(promised, room_of(self.problem, x, shares), until)
+            if until <= begun:
+                piece = repair.forward(rounded(self.plan, shares, 0.5), shares, until)[:, begin:until]
+            else:
+                piece = pace.forward(promised_of(self.problem, x, shares), room_of(self.problem, x, shares), until)
+            settled[:, begin:until] = piece
             values = binaries_of(self.problem, settled, x)
             now = np.zeros(model.matrix.shape[1], dtype=np.bool_)
             for places in model.column["u"].values():
@@ -141,9 +151,36 @@ class _Search:
                 now |= model.binary
             solved = self.solver.settled(np.flatnonzero(now), values[now[model.binary]])
             if solved.x is None:
-                return
+                return None
             x = solved.x
-        self.found.append(Candidate(words="piece by piece", solved=solved, choices=settled))
+        words = "next hours by branch and bound, then piece by piece" if begun else "piece by piece"
+        self.found.append(Candidate(words=words, solved=solved, choices=settled))
+        return self.found[-1]
+
+    def _near(self) -> None:
+        """The next hours by branch and bound over a relaxed rest, where rounding alone came out far from the bound.
+
+        What rounding costs hours ahead says little: those hours are settled again before they come. What counts now is the
+        next hours with the best that can follow them, so such a plan is taken even where another one rounds better later.
+        """
+        whole, steps = self._next_hours()
+        start = self._best().solved.x
+        if not steps or self._gap() <= FAIR_GAP or self.purse.iterations <= 0 or start is None:
+            return
+        solved = self.solver.branched(start, whole, NEAR_NODES, NEAR_GAP)
+        if solved.x is not None:
+            self.near = self._dive(solved.x, begun=steps)
+
+    def _next_hours(self) -> tuple[Places, int]:
+        """Binaries of the next steps that are open, and how many steps those are."""
+        open_now = self.problem.upper - self.problem.lower > 0.5
+        found, steps = np.zeros(0, dtype=np.int64), 0
+        for step in range(min(self.plan.steps, max(1, round(NEAR_H / self.plan.step_h)))):
+            more = np.asarray([places[step] for places in self.problem.compiled.column["u"].values()], dtype=np.int64)
+            if found.size + np.count_nonzero(open_now[more]) > NEAR_BINARIES:
+                break
+            found, steps = np.concatenate([found, more[open_now[more]]]), step + 1
+        return found, steps
 
     def _branch(self) -> None:
         """Branch and bound to the optimum, where the model is small."""

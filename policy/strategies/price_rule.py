@@ -11,6 +11,7 @@ from plant.table import Floats
 from policy.local import local_rule
 from policy.orders import Intent, order
 from policy.outlook import asset_price, outlook
+from policy.patience import patient
 from policy.proposal import sealed, until
 from policy.standing import say
 from policy.strategies.threshold import own_points
@@ -48,8 +49,8 @@ class PriceRule:
         def rule(name: str, moment: Moment) -> Wish:
             return self._wish(situation, name, ruled[name], moment) if name in ruled else local(name, moment)
 
-        walked = walk(situation, rule, ahead)
         named = frozenset(ruled)
+        walked = walk(situation, patient(situation, rule, named), ahead)
         intents = (
             Intent(
                 asset=name,

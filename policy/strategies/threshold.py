@@ -18,10 +18,11 @@ from plant.table import Floats
 from policy.local import local_rule
 from policy.orders import Intent, order
 from policy.outlook import Outlook, asset_price, on_steps, outlook
+from policy.patience import patient
 from policy.proposal import sealed, until
 from policy.risk import must_rest
 from policy.standing import say
-from policy.walk import Moment, Rule, Wish, courses, store_courses, walk
+from policy.walk import Moment, Wish, courses, store_courses, walk
 
 CHEAP, DEAR = 0.35, 0.65
 """Share of the next day's prices below which a price counts as low, above which as high."""
@@ -64,8 +65,11 @@ class Threshold:
             if say(situation, name).commanded
         }
         local = local_rule(self._site, situation, ahead)
-        rule = self._rule(tables, local, situation)
-        walked = walk(situation, rule, ahead)
+
+        def rule(name: str, moment: Moment) -> Wish:
+            return tables[name].ruling(moment).wish if name in tables else local(name, moment)
+
+        walked = walk(situation, patient(situation, rule, frozenset(tables)), ahead)
         return sealed(
             situation,
             Plan(
@@ -79,21 +83,6 @@ class Threshold:
                 words="rule table: health, store, tariff, peak, demand",
             ),
         )
-
-    def _rule(self, tables: dict[str, Table], local: Rule, situation: Situation) -> Rule:
-        since = dict.fromkeys(tables, 10**6)
-
-        def rule(name: str, moment: Moment) -> Wish:
-            table = tables.get(name)
-            if table is None:
-                return local(name, moment)
-            wish = table.ruling(moment).wish
-            if wish.on is not moment.on[name] and since[name] * situation.step_s < table.rest_s(moment.on[name]):
-                wish = Wish(on=moment.on[name], setpoint=moment.setpoints[name])
-            since[name] = since[name] + 1 if wish.on is moment.on[name] else 1
-            return wish
-
-        return rule
 
     def _commands(self, situation: Situation, tables: dict[str, Table]) -> tuple[Command, ...]:
         levels = {state.store: state.level for state in situation.stores}
@@ -152,10 +141,6 @@ class Table:
             service = self._envelope.service
             return np.zeros(self._ahead.steps) if service is None else self._ahead.demand_of(service)
         return self._ahead.demand_of(self._store.service)
-
-    def rest_s(self, running: bool) -> float:
-        """Minimum time in the present state."""
-        return self._life.min_up_s if running else self._life.min_down_s
 
     def power_kw(self, wish: Wish, step: int) -> float:
         """What the asset draws when it follows."""
