@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from connectors.serve.desk import Received
     from ems.config import LoadedSite
     from plant.ports import Plant
-    from plant.series import Series
     from twin_sim.drivers import Drivers
     from twin_sim.report import PlantReport
 
@@ -74,14 +73,14 @@ def serve(
     """
     from ems.config import load
     from ems.console import emit
-    from ems.served import read_state, served_twin, span_of
+    from ems.served import read_state, served_prices, served_twin, span_of
 
     loaded = load(site)
     driven = _drivers(loaded, drivers, days, lock_step)
-    start, end = span_of(driven)
+    start, end = _span(span_of(driven), lock_step)
     begins = read_state(state) if state is not None else None
     twin = served_twin(loaded, driven, start=start, end=end, seed=seed, mismatch=mismatch, state=begins)
-    prices = _prices(loaded, driven, start, end)
+    prices = served_prices(loaded, driven, start, end)
     finished, received, account = _until_stopped(loaded, twin, endpoint, lock_step, as_json, lambda: twin.report(*prices))
     document = ServedReport(
         site=loaded.site.site.name, seed=seed, mismatch=mismatch, finished=finished,
@@ -107,6 +106,13 @@ def _drivers(loaded: LoadedSite, file: Path | None, days: float, lock_step: bool
     return recorded_drivers(loaded, _history_end(loaded) if lock_step else now, days)
 
 
+def _span(driven: tuple[datetime, datetime], lock_step: bool) -> tuple[datetime, datetime]:
+    """From when to when the plant lives: without lock-step from this very moment, or its readings would be old from the start."""
+    from connectors import wall
+
+    return driven if lock_step else (max(driven[0], wall.now()), driven[1])
+
+
 def _history_end(loaded: LoadedSite) -> datetime:
     """In lock-step the plant goes on where the history ends."""
     from ems.config import historian_url
@@ -122,24 +128,6 @@ def _history_end(loaded: LoadedSite) -> datetime:
         raise DataError(f"the historian of {loaded.site.site.name} is empty: import readings, or give --drivers FILE")
     last: datetime = times[-1].item()
     return last.replace(tzinfo=UTC) + timedelta(seconds=step_s)
-
-
-def _prices(loaded: LoadedSite, drivers: Drivers, start: datetime, end: datetime) -> tuple[Series, Series]:
-    """Import and export prices over the plant's whole life."""
-    from ems.prices import Billing
-    from plant.series import Series
-    from twin_sim.drivers import as_table
-
-    site, history = loaded.site, as_table(drivers)
-    steps = max(1, round((end - start).total_seconds() / drivers.step_s))
-    times = [start + timedelta(seconds=drivers.step_s * i) for i in range(steps)]
-    billing, unit = Billing(site, loaded.folder), f"{site.site.currency}/kWh"
-    imported = billing.values(site.tariff.energy, times, history)
-    exported = billing.values(site.tariff.export, times, history)
-    return (
-        Series(start=start, step_s=drivers.step_s, values=imported, unit=unit),
-        Series(start=start, step_s=drivers.step_s, values=exported, unit=unit),
-    )
 
 
 def _until_stopped(
