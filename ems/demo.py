@@ -23,7 +23,7 @@ import numpy as np
 from datasets import works
 from ems.config import LoadedSite, historian_url, load
 from ems.historian import Historian
-from ems.served import write_drivers, write_state
+from ems.served import read_drivers, read_state, served_prices, served_twin, write_drivers, write_state
 from ems.site import unit_of
 from ems.virtual import VirtualTags
 from ems.web import free_port
@@ -34,12 +34,15 @@ from plant.times import UTC
 from twin_sim.drivers import Drivers
 from twin_sim.history import past_life
 from twin_sim.model import SiteModel
+from twin_sim.report import PlantReport
 
 FILES = ("site.toml", "prices.csv", "drivers.parquet", "state.json", "plant.json", "plant.log")
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
 HISTORY_DAYS = 28
 MISMATCH = 0.1
 STOPS_WITHIN_S = 20.0
+SPARE_DAYS = 0.25
+"""The plant lives a little longer than the run, which ends with giving everything back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,7 @@ def lay_out(folder: Path, seed: int, days: float, say: Callable[[str], None]) ->
     table = VirtualTags(loaded.site).extend_table(past.telemetry)
     with Historian(historian_url(loaded)) as historian:
         historian.write_table(table, {name: unit for name, unit in unit_of(loaded.site).items() if name in table.columns})
-    ends = start + timedelta(days=days)
+    ends = start + timedelta(days=days + SPARE_DAYS)
     ahead = [_between(part, start, ends) for part in (course.tags, course.losses, course.health)]
     write_drivers(folder / "drivers.parquet", *ahead)
     write_state(folder / "state.json", past.state)
@@ -156,6 +159,16 @@ def _stop(process: subprocess.Popen[str]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
+
+
+def native(laid: Laid, account: dict[str, Any]) -> PlantReport:
+    """The same plant over the same time, had nobody connected: its own local control on the same seed."""
+    until = datetime.fromisoformat(account["end"])
+    drivers = read_drivers(laid.drivers)
+    state = read_state(laid.state)
+    twin = served_twin(laid.loaded, drivers, start=laid.start, end=None, seed=laid.seed, mismatch=MISMATCH, state=state)
+    twin.wait_until(until)
+    return twin.report(*served_prices(laid.loaded, drivers, laid.start, until))
 
 
 def account(laid: Laid) -> dict[str, Any]:

@@ -131,8 +131,7 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
     except KeyboardInterrupt:
         going.finished = "stopped"
     finally:
-        if going.finished != "done":
-            _part(going, f"the run ends ({going.finished or 'fault'})")
+        _part(going, f"the run ends ({going.finished or 'fault'})")
 
 
 def _next(going: Run, for_s: float | None) -> bool:

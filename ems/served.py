@@ -14,13 +14,15 @@ from pydantic import TypeAdapter, ValidationError
 from ems.config import LoadedSite, historian_url
 from ems.forecasts import targets
 from ems.historian import Historian
+from ems.prices import Billing
 from ems.site import calibration_of
 from plant.errors import ConfigError, DataError
 from plant.identity import canonical
 from plant.ports import instant64
+from plant.series import Series
 from plant.site import Site
 from plant.table import Floats, Table
-from twin_sim.drivers import Drivers, from_table
+from twin_sim.drivers import Drivers, as_table, from_table
 from twin_sim.model import SiteModel
 from twin_sim.state import TwinState
 from twin_sim.twin import Twin
@@ -131,6 +133,19 @@ def served_twin(
     with Historian(historian_url(loaded)) as historian:
         model = SiteModel(loaded.site, calibration_of(historian))
     return Twin(model, drivers, start=start, end=end, seed=seed, mismatch=mismatch, noise=mismatch > 0, state=state)
+
+
+def served_prices(loaded: LoadedSite, drivers: Drivers, start: datetime, end: datetime) -> tuple[Series, Series]:
+    """Import and export prices over a served plant's life."""
+    site, history = loaded.site, as_table(drivers)
+    steps = max(1, round((end - start).total_seconds() / drivers.step_s))
+    times = [start + timedelta(seconds=drivers.step_s * i) for i in range(steps)]
+    billing, unit = Billing(site, loaded.folder), f"{site.site.currency}/kWh"
+    imported, exported = (billing.values(source, times, history) for source in (site.tariff.energy, site.tariff.export))
+    return (
+        Series(start=start, step_s=drivers.step_s, values=imported, unit=unit),
+        Series(start=start, step_s=drivers.step_s, values=exported, unit=unit),
+    )
 
 
 def span_of(drivers: Drivers) -> tuple[datetime, datetime]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ems.demo import Laid
     from ems.report import Report
     from ems.runs import Run
+    from twin_sim.report import PlantReport
 
 EXAMPLE = "Example: [bold]ems demo --hours 24 --headless --json[/]"
 LIVES_DAYS = 30.0
@@ -41,7 +42,7 @@ def demo(
     """
     from ems.config import historian_url
     from ems.console import emit, stderr
-    from ems.demo import account, lay_out, served
+    from ems.demo import account, lay_out, native, served
     from ems.historian import Historian
     from ems.learned import learned
     from ems.progress import watched
@@ -64,7 +65,8 @@ def demo(
         stderr.print("deriving every decision again from the journal")
         made = report(done, whole(historian, replayer.plans()))
         told = sent(done)
-    document = told_by_plant(made, laid, told, account(laid))
+    plant = account(laid)
+    document = told_by_plant(made, laid, told, plant, native(laid, plant["account"]))
     emit(document, as_json, *shown(made, document))
 
 
@@ -82,18 +84,18 @@ def sent(run: Run) -> dict[str, int]:
     return counts
 
 
-def told_by_plant(made: Report, laid: Laid, told: dict[str, int], plant: dict[str, Any]) -> dict[str, Any]:
+def told_by_plant(made: Report, laid: Laid, told: dict[str, int], plant: dict[str, Any], untouched: PlantReport) -> dict[str, Any]:
     """The report with the plant's own account beside it."""
     from plant.identity import plain
 
     received = plant["orders_received"]
-    document: dict[str, Any] = {
+    return {
         **plain(made),
         "seed": laid.seed,
         "orders": {"sent": told, "received": received, "agree": told == received},
         "plant": plant["account"],
+        "plant_untouched": untouched,
     }
-    return document
 
 
 def shown(made: Report, document: dict[str, Any]) -> tuple[Any, str]:
@@ -106,4 +108,7 @@ def shown(made: Report, document: dict[str, Any]) -> tuple[Any, str]:
     words += (
         f"\norders sent {orders['sent']}, received by the plant {orders['received']}: {'agree' if orders['agree'] else 'DIFFER'}"
     )
+    ours, theirs = document["plant"], document["plant_untouched"]
+    words += f"\nthe plant's own account: cost {ours['cost']:,.2f}, served {ours['served_share']:.4f}; "
+    words += f"under its own control {theirs.cost:,.2f}, served {theirs.served_share:.4f}"
     return tables, words
