@@ -59,7 +59,7 @@ class Script:
         return np.asarray(self._left[layout.into] | self._left[layout.out_of])
 
     def _outside(self, ensemble: Ensemble) -> npt.NDArray[np.bool_] | None:
-        """Per asset and column of this script: its store leaves its limits, or left them and is not well back inside; None if none."""
+        """Per asset and column: its store leaves its limits, or left them and is not well back inside; None if none."""
         layout, level = ensemble.layout, ensemble.ahead[: ensemble.layout.real, self.columns]
         low, high = layout.low[: layout.real], layout.high[: layout.real]
         out = ((level < low) | (level > high)) & ~layout.managed[: layout.real, None]
