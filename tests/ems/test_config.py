@@ -180,3 +180,27 @@ def test_the_command_line(tmp_path: Path) -> None:
     said = " ".join(wrong.stderr.split())
     assert "life.min_upp_s: unknown key 'min_upp_s'; did you mean 'min_up_s'?" in said
     assert json.loads(ems("config", "schema").stdout) == schema()
+
+
+def test_every_key_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "site-file.md").read_text(encoding="utf-8")
+    whole = schema()
+    keys = {key for node in [whole, *whole["$defs"].values()] for key in node.get("properties", {})}
+    tables = {
+        "site",
+        "connection",
+        "tariff",
+        "tags",
+        "virtual_tags",
+        "services",
+        "stores",
+        "flows",
+        "assets",
+        "groups",
+        "asset_prices",
+    }
+    missing = sorted(
+        key for key in keys if f"`{key}`" not in page and key not in tables | {"limits", "control", "storage", "learning"}
+    )
+    assert missing == []
+    assert all(f"`[{table}]`" in page or f"`[[{table}]]`" in page for table in tables)
