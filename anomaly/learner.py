@@ -17,7 +17,7 @@ from anomaly.judgement import Judgement
 from anomaly.modes import Modes
 from anomaly.part import Part
 from anomaly.profiles import ADVISORY, CONTROL, Profile
-from anomaly.views import View, alarms, telling, view
+from anomaly.views import View, alarms, filled, precision, telling, view
 from plant.errors import DataError, NotFoundError
 from plant.health import Health
 from plant.identity import content_id
@@ -36,6 +36,8 @@ class _Fitted:
     profile: Profile
     parts: tuple[Part, ...]
     thresholds: Floats
+    together: Floats
+    """Inverse covariance of the averaged deviations, for sensors that are missing."""
 
 
 @dataclass(slots=True)
@@ -179,7 +181,7 @@ class Learner(ABC):
         views, raised, distances, parts = {}, {}, {}, {}
         for profile in self.profiles:
             fitted = self._memory.fitted[profile.name]
-            seen = views[profile.name] = view(normal, profile.average_rows)
+            seen = views[profile.name] = filled(view(normal, profile.average_rows), fitted.together)
             each = np.stack([part.distances(seen) for part in fitted.parts], axis=1) / fitted.thresholds
             each = np.where(health.judgeable(seen.confidence)[:, None], each, np.nan)
             parts[profile.name], distances[profile.name] = each, each.max(axis=1)
@@ -229,30 +231,34 @@ class Learner(ABC):
         windows = float(np.median([len(table) for table in tables])) / profile.average_rows
         normals = [baseline.normal(table) for baseline, table in zip(self._memory.baselines.values(), tables, strict=True)]
         thresholds = each * together * profile.margin * _unseen(windows)
-        return _Fitted(profile=profile, parts=self._learned(profile, normals), thresholds=thresholds)
+        smooth = self._smooth(profile, normals)
+        return _Fitted(profile=profile, parts=self._learned(profile, smooth), thresholds=thresholds, together=precision(smooth))
 
     def _held_out(self, profile: Profile, tables: Sequence[Table], fold: int) -> Floats:
         """Distances of one block of each machine by what the other blocks teach, shape (rows, parts)."""
         inside = [np.arange(len(table)) * _FOLDS // len(table) == fold for table in tables]
         own = [self._own(table, ~block).pooled(self._memory.spread) for table, block in zip(tables, inside, strict=True)]
         normals = [baseline.normal(table) for baseline, table in zip(own, tables, strict=True)]
-        parts = self._learned(profile, normals, [~block for block in inside])
+        parts = self._learned(profile, self._smooth(profile, normals, [~block for block in inside]))
         found = []
         for normal, block in zip(normals, inside, strict=True):
             seen = view(normal, profile.average_rows)
             found.append(np.stack([part.distances(seen) for part in parts], axis=1)[block & seen.complete])
         return np.concatenate(found)
 
-    def _learned(self, profile: Profile, normals: Sequence[Normal], used: Sequence[Bools] | None = None) -> tuple[Part, ...]:
+    def _smooth(self, profile: Profile, normals: Sequence[Normal], used: Sequence[Bools] | None = None) -> Floats:
+        """Averaged deviations of the healthy rows of all machines, shape (rows, sensors)."""
         rows = []
         for index, normal in enumerate(normals):
             seen = view(normal, profile.average_rows, inside=True)
             rows.append(seen.smooth[seen.complete if used is None else seen.complete & used[index]])
         smooth = np.concatenate(rows)
         if len(smooth) < LEAST_ROWS:
-            raise DataError(
-                f"only {len(smooth)} healthy rows know all of {', '.join(self.sensors)}: at least {LEAST_ROWS} are needed"
-            )
+            names = ", ".join(self.sensors)
+            raise DataError(f"only {len(smooth)} healthy rows know all of {names}: at least {LEAST_ROWS} are needed")
+        return smooth
+
+    def _learned(self, profile: Profile, smooth: Floats) -> tuple[Part, ...]:
         parts = self.parts(profile)
         for part in parts:
             part.learn(smooth)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,8 @@ from anomaly.health import delayed
 from anomaly.modes import OFF, Codes
 from anomaly.profiles import Profile
 from plant.table import Floats
+
+_SHRINK = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,30 @@ def view(normal: Normal, rows: int, inside: bool = False) -> View:
     return View(normal=normal, smooth=smooth, known=known, ripe=ripe, confidence=confidence)
 
 
+def precision(smooth: Floats) -> Floats:
+    """How sensors move together when healthy: the inverse covariance about zero, slightly drawn towards independence."""
+    covariance = smooth.T @ smooth / max(len(smooth), 1)
+    own = np.diag(np.diag(covariance)) + 1e-9 * np.eye(covariance.shape[0])
+    return np.asarray(np.linalg.inv((1.0 - _SHRINK) * covariance + _SHRINK * own), dtype=np.float64)
+
+
+def filled(seen: View, together: Floats) -> View:
+    """The same view with what is missing replaced by what the known sensors let expect of it.
+
+    With the inverse covariance Ω of all sensors, the missing ones are expected at −Ω_mm⁻¹ Ω_mk z_k (Lauritzen 1996): they add
+    nothing to the distance of the others.
+    """
+    smooth = seen.smooth.copy()
+    for pattern in np.unique(seen.known[~seen.known.all(axis=1)], axis=0):
+        at = (seen.known == pattern).all(axis=1)
+        gone, there = np.flatnonzero(~pattern), np.flatnonzero(pattern)
+        if there.size:
+            smooth[np.ix_(at, gone)] = -np.linalg.solve(
+                together[np.ix_(gone, gone)], together[np.ix_(gone, there)] @ smooth[at][:, there].T
+            ).T
+    return replace(seen, smooth=smooth)
+
+
 def streams(modes: Codes) -> tuple[npt.NDArray[np.intp], ...]:
     """Row numbers in which the machine ran, and in which it stood; rows of unknown mode are in neither."""
     return tuple(rows for rows in (np.flatnonzero(modes > OFF), np.flatnonzero(modes == OFF)) if rows.size)
@@ -91,7 +117,7 @@ def telling(distance: Floats, modes: Codes) -> npt.NDArray[np.intp]:
     """The row that each row's health is told from, shape (rows,).
 
     A machine that was ill when it last ran does not get well by standing still: of the last judged running and the last
-    judged standing row, the one that is further out.
+    judged standing row, the one that is further out. A row that could not be judged tells nothing.
     """
     rows = np.arange(distance.size)
     best = rows.copy()
@@ -102,4 +128,4 @@ def telling(distance: Floats, modes: Codes) -> npt.NDArray[np.intp]:
         last = np.maximum.accumulate(last)
         here, there = np.nan_to_num(distance[best], nan=-1.0), np.where(last >= 0, distance[np.maximum(last, 0)], -1.0)
         best = np.where(there > here, last, best)
-    return best
+    return np.where(np.isfinite(distance), best, rows)

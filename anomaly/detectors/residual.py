@@ -7,10 +7,8 @@ import numpy as np
 from anomaly.learner import Learner
 from anomaly.part import Part
 from anomaly.profiles import Profile
-from anomaly.views import View
+from anomaly.views import View, precision
 from plant.table import Floats
-
-_SHRINK = 0.05
 
 
 class ResidualPart(Part):
@@ -27,9 +25,7 @@ class ResidualPart(Part):
 
     def learn(self, smooth: Floats) -> None:
         """Learn how sensors move together when healthy."""
-        covariance = smooth.T @ smooth / max(len(smooth), 1)
-        own = np.diag(np.diag(covariance)) + 1e-9 * np.eye(covariance.shape[0])
-        self._precision = np.asarray(np.linalg.inv((1.0 - _SHRINK) * covariance + _SHRINK * own), dtype=np.float64)
+        self._precision = precision(smooth)
 
     def _residuals(self, view: View) -> Floats:
         residuals: Floats = view.smooth @ self._precision / np.sqrt(np.diag(self._precision))
