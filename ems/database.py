@@ -53,6 +53,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, patience_s: float = 5.0) -> None:
+        self.url = url
         try:
             parsed = make_url("postgresql+psycopg" + url[len("postgresql") :] if url.startswith("postgresql://") else url)
         except ArgumentError as error:

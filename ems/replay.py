@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from typing import Any
 
 from ems.cycle import unrehearsed
@@ -24,6 +26,7 @@ from twin_sim.model import SiteModel
 from twin_sim.rehearsal import rehearse
 
 SHOWN = 200
+LEAST_PER_PROCESS = 10
 OBJECTIVE_TOLERANCE = 1e-6
 
 
@@ -231,14 +234,37 @@ def _place(here: Any, part: str, setting: str) -> Any:
     raise ConfigError(f"--with {setting!r}: there is no {part!r} (there is: {known})")
 
 
-def whole(historian: Historian, entries: Sequence[Entry]) -> Replay:
-    """All of the given decisions again, the journal's chain checked first."""
-    replayer, counts, different = Replayer(historian), {"identical": 0, "verified": 0, "different": 0}, list[Difference]()
+def whole(historian: Historian, entries: Sequence[Entry], processes: int = 1) -> Replay:
+    """All of the given decisions again, the journal's chain checked first.
+
+    Parameters
+    ----------
+    processes
+        Over how many processes; each derives its share from the historian by itself.
+    """
+    counts, different = {"identical": 0, "verified": 0, "different": 0}, list[Difference]()
     try:
         historian.verify()
     except HistorianError as error:
         different.append(Difference(id="journal", field="chain", recorded="unbroken", replayed=str(error)))
-    for state, found in replayer.replay(entries):
+    for state, found in _each(historian, entries, processes):
         counts[state] += 1
         different += found
     return Replay(decisions=len(entries), identical=counts["identical"], verified=counts["verified"], different=tuple(different))
+
+
+def _each(historian: Historian, entries: Sequence[Entry], processes: int) -> Iterator[tuple[str, tuple[Difference, ...]]]:
+    url = historian.database.url
+    if processes <= 1 or len(entries) < LEAST_PER_PROCESS * processes:
+        yield from Replayer(historian).replay(entries)
+        return
+    size = -(-len(entries) // processes)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for found in pool.map(_share, [(url, entries[first : first + size]) for first in range(0, len(entries), size)]):
+            yield from found
+
+
+def _share(task: tuple[str, Sequence[Entry]]) -> list[tuple[str, tuple[Difference, ...]]]:
+    url, entries = task
+    with Historian(url) as historian:
+        return list(Replayer(historian).replay(entries))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -63,7 +64,7 @@ def demo(
                 done = run(works, for_s=hours * 3600.0 if hours else None, on_cycle=on_cycle)
         replayer = Replayer(historian)
         stderr.print("deriving every decision again from the journal")
-        made = report(done, whole(historian, replayer.plans()))
+        made = report(done, whole(historian, replayer.plans(), processes=os.cpu_count() or 1))
         told = sent(done)
     plant = account(laid)
     document = told_by_plant(made, laid, told, plant, native(laid, plant["account"]))

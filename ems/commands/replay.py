@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +36,7 @@ def replay(
     Example: ems replay --all --json
     """
     from ems.config import historian_url, load
-    from ems.console import emit, progress, table
+    from ems.console import emit, stderr, table
     from ems.historian import Historian
     from ems.replay import Replayer, changed, differences, whole
 
@@ -52,8 +53,8 @@ def replay(
             answer = {"decisions": 1, "identical": int(not found), "verified": 0, "different": found}
             emit(answer, as_json, (_table(found, table),) if found else (), "" if found else "the plan stays the same")
             return
-        with progress() as bar:
-            made = whole(historian, list(bar.track(entries, description="replaying")))
+        with stderr.status(f"deriving {len(entries)} decisions again"):
+            made = whole(historian, entries, processes=os.cpu_count() or 1)
     words = f"{made.decisions} decisions: {made.identical} identical, {made.verified} verified"
     emit(made, as_json, (_table(made.different, table),) if made.different else (), words)
     if made.different:
