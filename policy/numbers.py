@@ -29,8 +29,12 @@ READY = 20.0
 """How much more a level outside its band costs at the time by which it must be ready."""
 TIE = 1e-5
 """Where nothing else decides, a machine does what local control would."""
+EARLY = 0.5
+"""Charge on what is stored beyond the level wanted at midnight, as a multiple of the mean cost of making it."""
 NEVER = 10.0
 """Content that appears or vanishes costs at least so many times what making it does."""
+LAST = 5.0
+"""Content from nowhere costs so many times more than not serving demand: it stands for what no demand explains."""
 SHUT = 0.05
 """Cost of holding back a transport, as a share of unserved service."""
 
@@ -198,10 +202,10 @@ class _Writer:
         wanted, scant_price = self._wanted(store, worth, size)
         ready = self._ready(store)
         out.right("floor", s, wanted)
-        kept = reserve(self.situation, self.ahead, store)
-        out.right("ceiling", s, store.high - kept)
-        out.bound("brim", s, 0.0, kept)
-        out.price("brim", s, SCANT * store.low_price * h)
+        most, brim_price = self._most(store, worth, size)
+        out.right("ceiling", s, most)
+        out.bound("brim", s, 0.0, np.maximum(store.high - most, 0.0))
+        out.price("brim", s, brim_price)
         out.price("below", s, store.low_price * h * ready)
         out.price("above", s, store.low_price * h * ready)
         out.bound("scant", s, 0.0, np.maximum(wanted - store.low, 0.0))
@@ -209,7 +213,7 @@ class _Writer:
         out.bound("draw", s, -np.inf if self._alone(s) else 0.0, np.inf)
         never = max(unserved, NEVER * abs(worth.price), NEVER * float(np.max(np.abs(self.ahead.energy))))
         never = max(never, 2.0 * store.low_price * float(np.sum(ready)) * h / size)
-        out.price("lack", s, 1.01 * never * h)
+        out.price("lack", s, LAST * never * h)
         out.price("spill", s, never * h)
         self._closing(s, worth, size)
 
@@ -237,6 +241,20 @@ class _Writer:
                     price[step] = max(price[step], MIDNIGHT * worth.price * size)
         return np.asarray(wanted), price
 
+    def _most(self, store: Store, worth: Worth, size: float) -> tuple[Floats, Floats]:
+        """The level not to be passed at the end of each step, and what each unit above it (but below `high`) costs.
+
+        At a midnight with an `end_level` what is stored beyond it was made too early: where night and day are full anyway
+        nothing else keeps a store from filling up day after day.
+        """
+        price = np.full(self.plan.steps, SCANT * store.low_price * self.h)
+        most = np.asarray(store.high - reserve(self.situation, self.ahead, store))
+        if store.end_level is not None and worth.price >= 0:
+            for step in midnights(self.situation, self.ahead, ZoneInfo(self.facts.site.site.timezone)):
+                if most[step] > store.end_level:
+                    most[step], price[step] = store.end_level, EARLY * worth.price * size
+        return most, price
+
     def _ready(self, store: Store) -> Floats:
         factor = np.ones(self.plan.steps)
         zone = ZoneInfo(self.facts.site.site.timezone)
@@ -251,6 +269,7 @@ class _Writer:
         service, out = self.situation.services[v], self.out
         out.right("served", v, self.ahead.demand_of(service.name))
         out.price("unmet", v, service.unserved_price * self.h)
+        out.bound("unmet", v, 0.0, np.maximum(self.ahead.demand_of(service.name), 0.0))
         stores = [s for s, store in enumerate(self.plan.stores) if store.service == v]
         out.price("excess", v, service.unserved_price * self.h if stores else 0.0)
         if any(name == service.name for name, _ in self.ahead.demand):

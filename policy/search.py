@@ -21,7 +21,7 @@ ENOUGH = 1e-7
 """A plan this near to its bound is the optimum."""
 FAIR_GAP = 0.03
 """Beyond it the next hours are settled by branch and bound over a relaxed rest."""
-NEAR_BINARIES, NEAR_NODES, NEAR_GAP = 40, 30, 0.004
+NEAR_BINARIES, NEAR_NODES, NEAR_GAP = 24, 30, 0.004
 """At most so many binaries are whole in it, with so many nodes, to so near its bound."""
 FEW = 200
 """Models with no more binaries are solved to the optimum."""
