@@ -107,7 +107,8 @@ def spread_table(verdict: Verdict, currency: str) -> Component:
     """Each figure over the futures, beside doing nothing on the same draws: median, and where nine of ten futures lie."""
     alone = {spread.key: spread for spread in verdict.nothing}
     rows = []
-    for spread in verdict.expected:
+    order = list(KEYS)
+    for spread in sorted(verdict.expected, key=lambda item: order.index(item.key) if item.key in order else len(order)):
         other = alone.get(spread.key)
         rows.append(
             html.Tr(

@@ -68,7 +68,8 @@ def listed(found: tuple[Answer, ...], chosen: Answer | None, queries: Queries) -
 def in_figures(document: Document, queries: Queries) -> list[Component]:
     """One column per strategy, one line per figure and per rule that was broken."""
     names = list(document.strategies)
-    keys = list(dict.fromkeys(key for lived in document.strategies.values() for key in lived.kpi))
+    told = dict.fromkeys(key for lived in document.strategies.values() for key in lived.kpi)
+    keys = [*(key for key in KEYS if key in told), *(key for key in told if key not in KEYS)]
     rules = sorted({rule for lived in document.strategies.values() for rule in lived.violations})
     lines = [
         html.Tr(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -76,11 +79,15 @@ def test_a_lost_server_is_seen_and_the_gap_filled(page: Page, site: Site, watche
     assert page.evaluate("window.neverReloaded") is True
 
 
-def test_a_silent_controller_is_stale(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_silent_controller_is_stale_and_a_broken_historian_is_named(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
     for old in made(tmp_path_factory.mktemp("old"), 3, Mode.CONTROL, lock_step=False):
         page.goto(old.url)
         page.wait_for_selector("html[data-link=stale]", timeout=30_000)
         expect(page.locator("#link-words")).to_contain_text("has not reported for")
+        with closing(sqlite3.connect(old.folder / "works.sqlite")) as database:
+            database.execute("ALTER TABLE journal RENAME TO lost")
+        page.wait_for_selector("html[data-link=fault]", timeout=30_000)
+        expect(page.locator("#link-words")).to_contain_text("The historian cannot be read")
 
 
 def test_a_site_without_any_cycle_says_so(page: Page, tmp_path_factory: pytest.TempPathFactory) -> None:
