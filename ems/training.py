@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,6 @@ from ems.learned import forecaster
 from ems.registry import ModelRecord, Registry, State, Trained, registry_of
 from ems.site import unit_of
 from plant.errors import DataError, EmsError
-from plant.ports import Forecaster
 from plant.site import Site, Threshold, VirtualTag
 from plant.table import Table
 from plant.tags import Tag
@@ -140,17 +139,8 @@ def train_forecaster(
         with steps.step("learn") as words:
             fitted = forecaster(site, kind, table, target, unit_of(site)[target])
             words.append(f"{kind} from {len(table)} rows")
-        with steps.step("register") as words:
-            trained = Trained(
-                name=name,
-                kind="forecast",
-                algorithm=kind,
-                history=table.only(target),
-                metrics=metrics,
-                importances=_importances(fitted),
-            )
-            record = registry.register(fitted, trained, now, who)
-            words.append(f"{record.id}, {record.size_bytes / 1e6:.1f} MB")
+        trained = Trained(name=name, kind="forecast", algorithm=kind, history=table.only(target), metrics=metrics)
+        record = _registered(registry, fitted, trained, steps, now, who)
         return _accepted(site, registry, record, target, steps, now)
     except EmsError as error:
         return TrainingReport(name=name, ok=False, model=None, steps=tuple(steps.done), words=f"failed: {error}")
@@ -182,10 +172,8 @@ def train_health(loaded: LoadedSite, historian: Historian, table: Table, now: da
             if not monitor.learners:
                 raise DataError("no asset has enough healthy rows to learn from")
             words.append(f"{kind} for {', '.join(sorted(monitor.learners))}")
-        with steps.step("register") as words:
-            trained = Trained(name=name, kind="health", algorithm=kind, history=table, metrics=metrics)
-            record = registry.register(dict(monitor.learners), trained, now, who)
-            words.append(f"{record.id}, {record.size_bytes / 1e6:.1f} MB")
+        trained = Trained(name=name, kind="health", algorithm=kind, history=table, metrics=metrics)
+        record = _registered(registry, dict(monitor.learners), trained, steps, now, who)
         return _accepted(site, registry, record, None, steps, now)
     except EmsError as error:
         return TrainingReport(name=name, ok=False, model=None, steps=tuple(steps.done), words=f"failed: {error}")
@@ -300,7 +288,15 @@ def _accepted(
     )
 
 
-def _importances(fitted: Forecaster) -> tuple[tuple[str, float], ...]:
+def _registered(registry: Registry, model: object, trained: Trained, steps: _Steps, now: datetime, who: str) -> ModelRecord:
+    with steps.step("register") as words:
+        told = replace(trained, importances=_importances(model))
+        record = registry.register(model, told, now, who)
+        words.append(f"{record.id}, {record.size_bytes / 1e6:.1f} MB")
+    return record
+
+
+def _importances(fitted: object) -> tuple[tuple[str, float], ...]:
     """What the model says its features are worth, where it says so."""
     found = getattr(fitted, "importances", None)
     return tuple((str(name), float(value)) for name, value in found) if isinstance(found, tuple) else ()
