@@ -31,8 +31,8 @@ class Intent:
 
 def adjustable(asset: Asset) -> bool:
     """Whether a set-point can be written to an asset and has a range."""
-    life = asset.life
-    return asset.tags.setpoint_write is not None and not (life.setpoint_low is not None and life.setpoint_low == life.setpoint_high)
+    low, high = asset.life.setpoint_low, asset.life.setpoint_high
+    return asset.tags.setpoint_write is not None and low is not None and high is not None and low < high
 
 
 def rounded(asset: Asset, setpoint: float) -> float:
