@@ -1,4 +1,4 @@
-"""What a forecast may know: 28 lean features of each cell to be forecast, all from rows above it."""
+"""What a forecast may know: lean features of each cell to be forecast, all from rows above it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ NAMES = (
     "slot", "weekday", "kind", "yesterday", "yesterday_smooth", "week_ago", "week_ago_smooth", "class_mean_4", "class_mean_8",
     "group_median_12", "group_mean_12", "mean_7d", "mean_28d", "analogues", "last_hour", "last_4h", "last_day", "last_week",
     "rest_yesterday", "holiday_today", "holiday_around", "rest_run", "rest_ahead", "deviation_hour", "deviation_4h",
-    "deviation_day", "spread_28d", "class_last",
+    "deviation_day", "spread_28d", "class_last", "two_days_ago", "mean_3d", "median_7d", "lowest_7d", "highest_7d",
+    "yesterday_before", "yesterday_after",
 )  # fmt: skip
 LEVELS = (
     "yesterday", "yesterday_smooth", "week_ago", "week_ago_smooth", "class_mean_4", "class_mean_8", "group_median_12",
     "group_mean_12", "mean_7d", "mean_28d", "analogues", "last_hour", "last_4h", "last_day", "last_week", "class_last",
+    "two_days_ago", "mean_3d", "median_7d", "lowest_7d", "highest_7d", "yesterday_before", "yesterday_after",
 )  # fmt: skip
 """Features in the target's unit."""
 DISTANCES = ("deviation_hour", "deviation_4h", "deviation_day", "spread_28d")
@@ -59,7 +61,9 @@ class Design:
     names: tuple[str, ...]
 
 
-def design(days: Days, at: Rows, lead: int = 0, known: Sequence[tuple[str, Floats]] = (), *, ahead: bool = False) -> Design:
+def design(
+    days: Days, at: Rows, lead: int = 0, known: Sequence[tuple[str, Floats]] = (), *, ahead: bool = False, season: bool = False
+) -> Design:
     """Features of the rows `at + lead` as known at the beginning of the rows `at`.
 
     Parameters
@@ -75,13 +79,15 @@ def design(days: Days, at: Rows, lead: int = 0, known: Sequence[tuple[str, Float
         and its distance from their mean over the 7 days before the issue become features.
     ahead
         Whether slots since the issue become a feature (where issues are not all at the same time of day).
+    season
+        Whether the time of the year becomes a feature (where each has been seen twice).
     """
     see = _Sight(days, at, lead)
     values = days.values
     soft = windows.smooth(values)
     class_soft = see.of_class(soft, days.kinds, 8)
     class_8, group = windows.mean(class_soft), see.of_class(values, days.groups, 12)
-    hour = max(1, round(3600 / days.step_s))
+    hour, week = max(1, round(3600 / days.step_s)), windows.last(values, at, 7)
     deviation = _deviation(days, soft, at)
     columns: list[Floats] = [
         np.broadcast_to((np.arange(days.slots) + days.first_slot) % days.slots, see.shape).astype(float),
@@ -89,17 +95,24 @@ def design(days: Days, at: Rows, lead: int = 0, known: Sequence[tuple[str, Float
         *(windows.rows_at(matrix, at - back) for back in (1, max(1, 7 - lead)) for matrix in (values, soft)),
         windows.mean(see.of_class(values, days.kinds, 4)), class_8,
         windows.median(group), windows.mean(group),
-        windows.mean(windows.last(values, at, 7)), windows.mean(windows.last(values, at, 28)),
+        windows.mean(week), windows.mean(windows.last(values, at, 28)),
         analogues(days, at, lead),
         *(see.tall(windows.mean(windows.tail(values, at, cells))) for cells in (hour, 4 * hour, days.slots, 7 * days.slots)),
         *(see.wide(column) for column in _rest(days)),
         *(see.tall(windows.mean(deviation[:, -cells:])) for cells in (hour, 4 * hour, days.slots)),
         windows.spread(values, at, 28), class_soft[:, 0],
+        windows.rows_at(values, at - 2), windows.mean(week[:, :3]), windows.median(week), np.fmin.reduce(week, axis=1),
+        np.fmax.reduce(week, axis=1),
+        *(windows.rows_at(windows.beside(values, step), at - 1) for step in (-1, 1)),
     ]  # fmt: skip
     names = list(NAMES)
     if ahead:
         columns.append(np.broadcast_to(np.arange(days.slots), see.shape).astype(float))
         names.append("ahead")
+    if season:
+        angle = _season(days, at + lead)
+        columns += [see.tall(np.cos(angle)), see.tall(np.sin(angle))]
+        names += ["season_cos", "season_sin"]
     for name, column in known:
         cell = windows.rows_at(column, at + lead)
         columns += [cell, cell - windows.mean(windows.last(column, at, 7))]
@@ -167,6 +180,13 @@ def _rest(days: Days) -> tuple[Floats, ...]:
     near = np.maximum(np.append(0.0, holiday[:-1]), np.append(holiday[1:], 0.0))
     run = np.minimum(before + after + rest, LONGEST_REST)
     return np.append(1.0, rest[:-1]), holiday, near, run, np.minimum(after, LONGEST_REST)
+
+
+def _season(days: Days, target: Rows) -> Floats:
+    """Angle of each target row's date on the circle of the year."""
+    dates = days.dates[0] + target.astype("timedelta64[D]")
+    day_of_year = (dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(float)
+    return np.asarray(2 * np.pi * day_of_year / 365.25)
 
 
 def analogues(days: Days, at: Rows, lead: int = 0) -> Floats:

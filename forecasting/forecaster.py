@@ -18,7 +18,7 @@ from forecasting.calendar import Calendar
 from forecasting.cells import Cells, Learned, cells_of
 from forecasting.days import DAY_S, Days, fold, place
 from forecasting.features import MEMORY_DAYS, design, measures
-from forecasting.intervals import Correction, corrected
+from forecasting.intervals import SHIFT_DAYS, Correction, corrected
 from forecasting.windows import Rows
 from plant.errors import DataError
 from plant.identity import content_id
@@ -31,8 +31,12 @@ LARGEST_MISSING_SHARE = 0.9
 MOST_CELLS = 40_000
 """Cells that a model learns from at most; more are drawn at random."""
 WARM_UP_DAYS = 14
+JUDGED_FROM = 3
+"""First row whose forecast counts in the correction of later ones."""
 HELD_BACK_SHARE = 0.2
 MOST_HELD_BACK_DAYS = 56
+SEASON_DAYS = 730
+"""Days of history from which the time of the year is learned."""
 SEVERAL_ISSUES = 4
 """Issue times a day that are learned where forecasts are made at any time of day."""
 
@@ -89,7 +93,7 @@ class Forecaster(ABC):
         self.correction = Correction()
         self.target, self.model_id, self.step_s = "", "", 0.0
         self.words: tuple[str, ...] = ()
-        self.base = 0
+        self.base, self.season = 0, False
         self.learned: list[Learned] = []
         self.past: list[Past] = []
 
@@ -114,7 +118,7 @@ class Forecaster(ABC):
         _check_amount(days, target)
         self.target = target
         rng = np.random.default_rng(self.seed)
-        self.base = nearest_base(days)
+        self.base, self.season = nearest_base(days), days.values.shape[0] >= SEASON_DAYS
         self.words = _words_on(days, self.known, history)
         self.learned, self.past = [], []
         for lead in range(self.leads):
@@ -162,7 +166,7 @@ class Forecaster(ABC):
         days = self.laid_out(history, self.target)
         parts = []
         for lead in range(self.leads):
-            first = max(WARM_UP_DAYS, int(rows[0]) - self.correction.window_days)
+            first = max(min(JUDGED_FROM, int(rows[0])), int(rows[0]) - self.correction.window_days - SHIFT_DAYS - lead)
             issues = np.arange(first, int(rows[-1]) + 1)
             raw = np.full((rows[-1] + lead + 1, days.slots, 3), np.nan)
             raw[issues + lead] = self._raw(history, days, issues, lead)
@@ -192,7 +196,7 @@ class Forecaster(ABC):
     def cells(self, history: Table, days: Days, at: Rows, lead: int) -> Cells:
         """Cells of the rows `at + lead` as known at the beginning of `at`."""
         known = tuple((name, self._known_days(history, name, days, lead)) for name in self.known if name in history.columns)
-        return cells_of(days, at, lead, design(days, at, lead, known, ahead=self.any_time), self.base)
+        return cells_of(days, at, lead, design(days, at, lead, known, ahead=self.any_time, season=self.season), self.base)
 
     def _known_days(self, history: Table, name: str, days: Days, lead: int) -> Floats:
         until = days.dates[-1] + np.timedelta64(lead + 1, "D")
@@ -253,16 +257,17 @@ class Forecaster(ABC):
         row = self._raw(table, days, np.array([rows]), lead)[0]
         even = days if not first_slot else self.laid_out(table, self.target, until=days.dates[-1])
         recent, actual = self._recent(table, even, lead)
-        turned = np.concatenate([recent, np.roll(row, first_slot, axis=0)[None]])
-        seen = np.concatenate([actual, np.full((1, days.slots), np.nan)])
+        between = np.full((lead, days.slots, 3), np.nan)
+        turned = np.concatenate([recent, between, np.roll(row, first_slot, axis=0)[None]])
+        seen = np.concatenate([actual, np.full((lead + 1, days.slots), np.nan)])
         last = np.array([turned.shape[0] - 1])
-        return np.roll(corrected(turned, seen, last, 0, self.correction)[0], -first_slot, axis=0)
+        return np.roll(corrected(turned, seen, last, lead, self.correction)[0], -first_slot, axis=0)
 
     def _recent(self, table: Table, even: Days, lead: int) -> tuple[Floats, Floats]:
         """Midnight forecasts of the correction's window and what came, from memory where they were made before."""
         past = self.past[min(lead, len(self.past) - 1)]
         rows = even.values.shape[0]
-        first = max(min(WARM_UP_DAYS, rows), rows - self.correction.window_days)
+        first = max(min(JUDGED_FROM + lead, rows), rows - self.correction.window_days - SHIFT_DAYS)
         window = np.arange(first, rows)
         sums = [zlib.crc32(line.tobytes()) for line in even.values]
         keys = {int(row): (even.dates[row], hash(tuple(sums[max(0, row - lead - MEMORY_DAYS) : row - lead]))) for row in window}

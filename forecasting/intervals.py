@@ -13,6 +13,10 @@ import numpy as np
 from forecasting.windows import Rows
 from plant.table import Floats
 
+SHIFT_DAYS = 7
+"""Days whose misses tell that the level has moved."""
+SHIFT_THRESHOLD = 0.5
+"""Misses must lie to one side by this share of their own spread before a forecast is moved."""
 FEWEST = 40
 """Values below which a group of hours is corrected like the whole day."""
 
@@ -30,8 +34,31 @@ class Correction:
     """Share that the corrected band should hold."""
 
 
+def followed(raw: Floats, actual: Floats, delay: int) -> Floats:
+    """Raw forecasts moved after a series whose level has moved for good.
+
+    The median miss of the last week moves all three quantiles by what it exceeds half of the misses' own spread (a soft
+    threshold): ordinary weeks change nothing, a lasting shift is made up within days.
+
+    Parameters
+    ----------
+    raw, actual, delay
+        As in `corrected`.
+    """
+    missed = actual - raw[..., 1]
+    found = raw.copy()
+    for row in range(delay + 1, raw.shape[0]):
+        recent = missed[max(0, row - delay - SHIFT_DAYS) : row - delay]
+        known = recent[np.isfinite(recent)]
+        if known.size:
+            middle = float(np.median(known))
+            spread = float(np.median(np.abs(known - middle)))
+            found[row] += np.sign(middle) * max(0.0, abs(middle) - SHIFT_THRESHOLD * spread)
+    return found
+
+
 def corrected(raw: Floats, actual: Floats, at: Rows, delay: int, how: Correction) -> Floats:
-    """Raw forecasts of the rows `at`, their band moved by what was known before each issue.
+    """Raw forecasts of the rows `at`, moved after a shift (`followed`), their band by what was known before each issue.
 
     Parameters
     ----------
@@ -51,6 +78,7 @@ def corrected(raw: Floats, actual: Floats, at: Rows, delay: int, how: Correction
     Floats
         Shape (n, slots, 3), not crossing.
     """
+    raw = followed(raw, actual, delay)
     width = _widths(raw, how.scaled)
     miss_low, miss_high = (raw[..., 0] - actual) / width[..., 0], (actual - raw[..., 2]) / width[..., 1]
     level = (1 + how.aim) / 2

@@ -13,16 +13,17 @@ from forecasting.cells import LEVELS
 from plant.table import Floats
 
 _LEAF = -2
+_LEVELS_PER_LOOK = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedForest:
-    """All trees behind one another; a leaf points to itself.
+    """All trees behind one another, each node followed by its left child; a leaf's right child is itself.
 
     Attributes
     ----------
-    feature, threshold, left, right
-        Per node; shape (nodes,).
+    feature, threshold, right
+        Per node; shape (nodes,). A leaf has the threshold -inf, so that every value goes to its right.
     missing_left
         Whether NaN goes left; shape (nodes,).
     roots
@@ -37,7 +38,6 @@ class PackedForest:
 
     feature: npt.NDArray[np.int32]
     threshold: npt.NDArray[np.float32]
-    left: npt.NDArray[np.int32]
     right: npt.NDArray[np.int32]
     missing_left: npt.NDArray[np.bool_]
     roots: npt.NDArray[np.int32]
@@ -50,15 +50,29 @@ class PackedForest:
         rows, width = x.shape
         flat = np.ascontiguousarray(x).ravel()
         gaps = np.isnan(flat) if np.isnan(flat).any() else None
+        found = np.repeat(self.roots, rows)
         offset = np.tile((np.arange(rows) * width).astype(np.int32), self.roots.size)
-        node = np.repeat(self.roots, rows)
-        for _ in range(self.depth):
+        node, walking = found, None
+        for level in range(self.depth):
             at = offset + self.feature.take(node)
             goes_left = flat.take(at) <= self.threshold.take(node)
             if gaps is not None:
                 goes_left |= gaps.take(at) & self.missing_left.take(node)
-            node = np.where(goes_left, self.left.take(node), self.right.take(node))
-        return node.reshape(self.roots.size, rows)
+            node = np.where(goes_left, node + 1, self.right.take(node))
+            if level % _LEVELS_PER_LOOK == _LEVELS_PER_LOOK - 1:
+                # Most paths end early: only those still on their way are walked on.
+                still = np.flatnonzero(self.right.take(node) != node)
+                if walking is None:
+                    found = node
+                else:
+                    found[walking] = node
+                walking = still if walking is None else walking[still]
+                node, offset = node[still], offset[still]
+        if walking is None:
+            found = node
+        else:
+            found[walking] = node
+        return found.reshape(self.roots.size, rows)
 
     def means(self, x: npt.NDArray[np.float32]) -> Floats:
         """Mean over the trees, as scikit-learn's `predict`; shape (n,)."""
@@ -104,7 +118,9 @@ def pack(trees: Sequence[Any], x: npt.NDArray[np.float32], y: Floats, kept: int,
     leaf = feature == _LEAF
     own = np.arange(starts[-1])
     shift = np.repeat(starts[:-1], [part.node_count for part in parts])
-    left = np.where(leaf, own, np.concatenate([part.children_left for part in parts]) + shift)
+    left = np.concatenate([part.children_left for part in parts]) + shift
+    if not np.array_equal(left[~leaf], own[~leaf] + 1):
+        raise ValueError("trees must be built depth first: a left child follows its parent")
     right = np.where(leaf, own, np.concatenate([part.children_right for part in parts]) + shift)
     # scikit-learn compares a float32 feature with a float64 threshold; rounding down to float32 decides alike.
     exact = np.concatenate([part.threshold for part in parts])
@@ -112,10 +128,9 @@ def pack(trees: Sequence[Any], x: npt.NDArray[np.float32], y: Floats, kept: int,
     threshold = np.where(rounded.astype(np.float64) > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     return PackedForest(
         feature=np.where(leaf, 0, feature).astype(np.int32),
-        threshold=threshold,
-        left=left.astype(np.int32),
+        threshold=np.where(leaf, np.float32(-np.inf), threshold).astype(np.float32),
         right=right.astype(np.int32),
-        missing_left=np.concatenate([part.missing_go_to_left for part in parts]).astype(bool),
+        missing_left=np.concatenate([part.missing_go_to_left for part in parts]).astype(bool) & ~leaf,
         roots=starts[:-1].astype(np.int32),
         kept=np.concatenate([_kept(part, x, y, kept, rng) for part in parts]),
         mean=np.concatenate([part.value[:, 0, 0] for part in parts]),

@@ -41,6 +41,7 @@ def champion(
     seed: int = 0,
     shutdown_days: tuple[str, ...] = (),
     unit: str = "1",
+    quick: bool = False,
 ) -> Forecaster:
     """The model that serves a target of a site, learned from all of its history, for issues at any time of day.
 
@@ -62,6 +63,8 @@ def champion(
         Of all randomness.
     unit
         Of the target.
+    quick
+        A smaller pool: seconds instead of a minute or two.
 
     Raises
     ------
@@ -73,6 +76,6 @@ def champion(
     table = history if history.step_s == step_s else resample(history, step_s)
     model = make(
         "auto", timezone=timezone, country=country, known=known, seed=seed, horizon_s=horizon_s, shutdown_days=shutdown_days,
-        any_time=True, unit=unit,
+        any_time=True, unit=unit, quick=quick,
     )  # fmt: skip
     return model.fit(table, target)

@@ -39,6 +39,12 @@ def smooth(values: Floats, width: int = 3) -> Floats:
     return mean(np.lib.stride_tricks.sliding_window_view(wide, width, axis=1), axis=2)
 
 
+def beside(values: Floats, step: int) -> Floats:
+    """For each cell the value `step` slots later in the same row, the cell's own at the ends; shape (rows, slots)."""
+    slots = np.clip(np.arange(values.shape[1]) + step, 0, values.shape[1] - 1)
+    return values[:, slots]
+
+
 def rows_at(values: Floats, index: Rows) -> Floats:
     """Rows of an index of any shape, NaN for a negative one."""
     found = values[np.maximum(index, 0)]

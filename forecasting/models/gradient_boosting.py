@@ -13,6 +13,7 @@ import numpy as np
 
 from forecasting.cells import LEVELS, Cells, Learned
 from forecasting.forecaster import Forecaster
+from forecasting.threads import one_thread
 from plant.table import Floats
 
 
@@ -26,7 +27,8 @@ class Boosted(Learned):
     def quantiles(self, cells: Cells) -> Floats:
         """See `Learned`."""
         x = cells.relative().x if self.relative else cells.x
-        found = np.sort(np.stack([booster.predict(x) for booster in self.boosters], axis=1), axis=1)
+        with one_thread():
+            found = np.sort(np.stack([booster.predict(x) for booster in self.boosters], axis=1), axis=1)
         return cells.absolute(found) if self.relative else found
 
 
@@ -52,12 +54,19 @@ class GradientBoosting(Forecaster):
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         seen = cells.relative() if self.relative else cells
-        boosters = tuple(
-            HistGradientBoostingRegressor(
-                loss="quantile", quantile=level, max_iter=self.rounds, max_leaf_nodes=self.leaves, learning_rate=0.06,
-                max_features=0.4, min_samples_leaf=max(1, min(40, len(cells) // 20)), early_stopping=False,
-                random_state=int(rng.integers(2**31)),
-            ).fit(seen.x, seen.y)
-            for level in LEVELS
-        )  # fmt: skip
+        with one_thread():
+            boosters = tuple(
+                HistGradientBoostingRegressor(
+                    loss="quantile",
+                    quantile=level,
+                    max_iter=self.rounds,
+                    max_leaf_nodes=self.leaves,
+                    learning_rate=0.06,
+                    max_features=0.4,
+                    min_samples_leaf=max(1, min(40, len(cells) // 20)),
+                    early_stopping=False,
+                    random_state=int(rng.integers(2**31)),
+                ).fit(seen.x, seen.y)
+                for level in LEVELS
+            )
         return Boosted(boosters=boosters, relative=self.relative)
