@@ -136,6 +136,24 @@ def cells(observed: Observed) -> tuple[Cell, ...]:
     return tuple(cell for cell in found if cell.output_per_h > SHUT_OFF_SHARE * typical[cell.running])
 
 
+def stalled(observed: Observed, found: tuple[Cell, ...]) -> dict[tuple[int, ...], Floats]:
+    """Per combination the highest set-point at which each machine was seen near shut-off, below nominal.
+
+    A pump that hardly delivers against its head at some hours is not to be planned at that speed at any hour: there its
+    power is whatever the meter says. Zero where it never was; shape (assets,) each.
+    """
+    total = observed.output_per_h
+    floors: dict[tuple[int, ...], Floats] = {}
+    for combination in {cell.running for cell in found}:
+        typical = max(cell.output_per_h for cell in found if cell.running == combination)
+        members = np.zeros(len(observed.assets), dtype=np.bool_)
+        members[list(combination)] = True
+        rows = observed.usable & np.all(observed.running == members, axis=1) & (total < SHUT_OFF_SHARE * typical)
+        slow = rows[:, None] & (observed.setpoints < observed.nominal - SETPOINT_GRID / 2)
+        floors[combination] = np.max(np.where(slow, observed.setpoints, 0.0), axis=0, initial=0.0)
+    return floors
+
+
 def _cell(observed: Observed, rows: Booleans, setpoints: Floats) -> Cell:
     return Cell(
         running=tuple(int(i) for i in np.flatnonzero(observed.running[rows][0])),

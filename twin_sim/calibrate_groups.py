@@ -13,7 +13,7 @@ from plant.envelopes import Point, Regime
 from plant.kinds import find
 from plant.site import Site
 from plant.table import Floats, Table
-from twin_sim.calibrate_cells import Booleans, Cell, Observed, cells, observe
+from twin_sim.calibrate_cells import Booleans, Cell, Observed, cells, observe, stalled
 from twin_sim.calibrate_main import Main, fit
 from twin_sim.calibration import Learned, LearnedAsset, LearnedGroup, LevelEffect
 
@@ -60,6 +60,8 @@ class GroupLaw:
     """Per combination: relative scatter of the measured flow around the law."""
     adjustable: tuple[bool, ...]
     """Per asset: whether it was seen at more than one set-point."""
+    floors: dict[tuple[int, ...], Floats]
+    """Per combination and asset: set-point at and below which it was seen near shut-off."""
 
     def predict(self, running: Floats, setpoints: Floats, head_level: Floats) -> tuple[Floats, Floats]:
         """Total output per hour, shape (cases,), and power per asset in kW, shape (cases, assets)."""
@@ -102,6 +104,7 @@ def learn(site: Site, name: str, assets: Sequence[Asset], table: Table) -> Group
         adjustable=tuple(
             asset.tags.setpoint_write is not None and _span(found, i) >= MIN_SETPOINT_DISTANCE for i, asset in enumerate(assets)
         ),
+        floors=stalled(observed, found),
     )
 
 
@@ -237,7 +240,9 @@ def _power_law(found: Sequence[Cell], observed: Observed, asset: int) -> PowerLa
 def _settings(law: GroupLaw, combination: tuple[int, ...]) -> list[tuple[str, Floats]]:
     """Candidate set-points of a combination, and those of local control as a regime of its own."""
     choices = [
-        _choices(asset) if i in combination and law.adjustable[i] else [float(law.observed.nominal[i])]
+        _choices(asset, float(law.floors[combination][i]))
+        if i in combination and law.adjustable[i]
+        else [float(law.observed.nominal[i])]
         for i, asset in enumerate(law.observed.assets)
     ]
     grid = np.array(list(itertools.product(*choices)))
@@ -245,13 +250,14 @@ def _settings(law: GroupLaw, combination: tuple[int, ...]) -> list[tuple[str, Fl
     return [("", nominal)] if len(grid) == 1 else [("", grid), (" nominal", nominal)]
 
 
-def _choices(asset: Asset) -> list[float]:
+def _choices(asset: Asset, floor: float) -> list[float]:
     life = asset.life
     nominal = 1.0 if life.setpoint_nominal is None else life.setpoint_nominal
     low = nominal if life.setpoint_low is None else life.setpoint_low
     high = nominal if life.setpoint_high is None else life.setpoint_high
     step = max(life.setpoint_step or 0.0, SETPOINT_STEP * nominal)
-    return sorted({nominal, high, *np.round(np.arange(low, high + 1e-9, step), 6).tolist()})
+    grid = {nominal, high, *np.round(np.arange(low, high + 1e-9, step), 6).tolist()}
+    return sorted(value for value in grid if value > floor + 1e-9 or value == nominal)
 
 
 def _within(law: GroupLaw, combination: tuple[int, ...], running: Floats, settings: Floats, head: Floats) -> Booleans:

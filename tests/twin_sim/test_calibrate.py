@@ -15,6 +15,7 @@ from plant.table import Table
 from plant.tags import Tag
 from plant.tariff import FlatPrice, Tariff
 from twin_sim.calibrate import calibrate
+from twin_sim.calibrate_cells import cells, observe, stalled
 from twin_sim.calibrate_groups import groups_of
 from twin_sim.calibrate_main import Main
 from twin_sim.calibrate_stores import learn_flow, learn_store
@@ -204,3 +205,13 @@ def test_a_missing_column_is_named() -> None:
     columns = {name: column for name, column in table.columns.items() if name != "a.power"}
     with pytest.raises(DataError, match=r"a\.power"):
         calibrate(site(pump("a")), replace(table, columns=columns))
+
+
+def test_a_speed_seen_near_shut_off_is_not_planned() -> None:
+    stalls = [((1, 0, 0), (0.95, 1.0, 1.0))]
+    table = telemetry([USUAL[0], USUAL[1], ((1, 0, 0), (1.05, 1.0, 1.0)), *stalls])
+    slow = (table.columns["a.speed"] < 1.0) & (np.arange(len(table)) % 2 == 0)
+    flow = np.where(slow, 0.1 * table.columns["a.flow"], table.columns["a.flow"])
+    observed = observe(site(pump("a")), [pump("a")], replace(table, columns={**table.columns, "a.flow": flow}))
+    assert stalled(observed, cells(observed))[(0,)][0] == pytest.approx(0.95)
+    assert stalled(*(lambda seen: (seen, cells(seen)))(observe(site(pump("a")), [pump("a")], table)))[(0,)][0] == 0.0
