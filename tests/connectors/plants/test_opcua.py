@@ -140,7 +140,11 @@ class TestReading:
 
             monkeypatch.setattr(link, "read", counted)
             plant.read()
-        assert sizes == [len(TAGS) + 1], "all tags and the clock, at one instant"
+            assert sizes == [len(TAGS) + 1], "all tags and the clock, at one instant"
+            plant._nodes.most_per_read = 4
+            sizes.clear()
+            assert all(reading.quality is Quality.GOOD for reading in plant.read().readings)
+            assert max(sizes) == 4, "no more than the server allows"
 
 
 class TestWriting:
