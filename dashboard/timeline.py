@@ -84,4 +84,4 @@ def _sum(plan: Plan, grid: Series) -> tuple[float, ...]:
 
 
 def _empty(plan: Plan, theme: Theme) -> go.Figure:
-    return nothing_to_show(f"A plan of {plan.strategy} has no course: it leaves the assets as they are", theme)
+    return nothing_to_show(f"A plan of rung {plan.rung} states no course of the assets", theme)
