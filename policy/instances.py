@@ -92,7 +92,7 @@ def producer(rng: np.random.Generator, name: str, store: str, service: str) -> M
     """A machine with a convex curve of three points, minimum times, a ramp and a cost per start."""
     power = float(rng.uniform(20, 120))
     per_kwh = float(rng.uniform(0.8, 1.2))
-    shares = ((0.5, 0.44), (0.8, 0.74), (1.0, 1.0))
+    shares = ((0.5, 0.44), (1.0, 1.0))
     points = tuple(
         Point(setpoints=(share,), output_per_h=power * per_kwh * share, power_kw=(power * draw,)) for share, draw in shares
     )

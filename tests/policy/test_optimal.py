@@ -95,7 +95,7 @@ def test_the_optimum_of_a_small_plant_is_the_best_of_all_patterns(seed: int) -> 
 
 
 def test_a_tank_that_starts_empty_is_filled_at_any_price() -> None:
-    site, situation = site_of([pump("a", 60.0, 20.0)], [20.0] * 8, 0.0)
+    site, situation = site_of([pump("a", 30.0, 20.0)], [20.0] * 8, 0.0)
     plan = Optimal(site).propose(situation)
     assert [(command.asset, command.action, command.reason) for command in plan.commands] == [
         ("a", Action.STARTUP, Reason.STORE_LOW)
