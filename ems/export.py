@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -48,7 +49,14 @@ def moment(text: str, zone: ZoneInfo, option: str) -> datetime:
         raise ConfigError(f"{option} {text}: not a time; write 2026-01-31, 2026-01-31T12:00 or 2026-01-31T11:00:00Z") from error
 
 
-def readings(historian: Historian, span: Span, *, tags: Sequence[str] = (), step_s: float | None = None) -> Sheet:
+def readings(
+    historian: Historian,
+    span: Span,
+    *,
+    tags: Sequence[str] = (),
+    step_s: float | None = None,
+    stated: Mapping[str, str] = MappingProxyType({}),
+) -> Sheet:
     """One row per time, one column per tag.
 
     Parameters
@@ -57,13 +65,15 @@ def readings(historian: Historian, span: Span, *, tags: Sequence[str] = (), step
         Columns; empty = all.
     step_s
         Means on a regular grid whose empty steps stay empty; None = every stored time.
+    stated
+        Units of the site file, for tags whose readings were stored without one.
 
     Raises
     ------
     NotFoundError
         If there are no readings, or none of a named tag.
     """
-    units = historian.units()
+    units = {name: unit or stated.get(name, "") for name, unit in historian.units().items()}
     unknown = [tag for tag in tags if tag not in units]
     if unknown or not units:
         raise NotFoundError(f"no readings of {', '.join(unknown) or 'anything'} (there are: {', '.join(sorted(units)) or 'none'})")

@@ -311,8 +311,3 @@ def _reading(row: Any) -> Reading:
         server_time=None if row.server_time is None else instant_of(row.server_time),
         words=row.words or "",
     )
-
-
-def times_of(stamps: Sequence[datetime]) -> Times:
-    """Instants as a table's time axis."""
-    return np.array([microseconds(stamp) for stamp in stamps], dtype=np.int64).astype("datetime64[us]")

@@ -80,7 +80,9 @@ def _sheet(what: str, historian: Historian, loaded: LoadedSite, span: Span, tags
     from ems import export as sheets
 
     if what == "readings":
-        return sheets.readings(historian, span, tags=tags, step_s=step_s)
+        site = loaded.site
+        stated = {tag.name: tag.unit for tag in site.tags} | {tag.name: tag.unit for tag in site.virtual_tags}
+        return sheets.readings(historian, span, tags=tags, step_s=step_s, stated=stated)
     if what == "forecasts":
         return sheets.forecasts(historian, span, targets=tags)
     if what == "commands":
