@@ -275,7 +275,7 @@ def _measured_load(model: SiteModel, drivers: Drivers) -> bool:
     """Whether the drivers give the load as one figure and not machine by machine."""
     tag = model.site.limits.load
     members = [asset.tags.power for asset in model.site.assets if model.in_load(asset)]
-    return tag is not None and tag in drivers.tags and not all(name in drivers.tags for name in members)
+    return tag is not None and tag in drivers.tags and not (members and all(name in drivers.tags for name in members))
 
 
 def _writes(site: Any) -> dict[str, tuple[Asset, str]]:
