@@ -100,10 +100,6 @@ def read(file: Path, *, time: str, group: str | None, label: str | None, ignore:
             raise ConfigError(f"{file.name}: {option} {column!r} is not a column; there are {', '.join(map(str, frame.columns))}")
     words: list[str] = []
     instants = _instants(frame[time], file.name, time)
-    dark = np.isnat(instants)
-    if dark.any():
-        line = int(np.flatnonzero(dark)[0]) + 2
-        raise DataError(f"{file.name}: {int(dark.sum())} rows of {time!r} are empty or unreadable, the first in line {line}")
     sensors = _numeric(frame.drop(columns=[name for name in {time, group, label, *ignore} if name is not None]), words)
     if sensors.shape[1] == 0:
         raise DataError(f"{file.name}: no column besides {time!r} holds numbers")
@@ -151,6 +147,10 @@ def _instants(column: pd.Series, file: str, name: str) -> npt.NDArray[np.datetim
         parsed = pd.to_datetime(column.astype(str), errors="coerce", format="mixed", dayfirst=True, utc=True)
     if parsed.isna().all():
         raise DataError(f"{file}: {name!r} holds neither times nor numbers, for example {column.iloc[0]!r}")
+    dark = parsed.isna().to_numpy()
+    if dark.any():
+        line = int(np.flatnonzero(dark)[0]) + 2
+        raise DataError(f"{file}: {int(dark.sum())} rows of {name!r} are empty or unreadable, the first in line {line}")
     return parsed.dt.tz_localize(None).to_numpy().astype("datetime64[us]")
 
 

@@ -40,7 +40,8 @@ def skab(folder: Path, seed: int) -> None:
         found = backtest.metrics(runs, alarms, SKAB_TRAIN)
         print(
             f"skab seed {seed} {profile.name}: F1 {found.f1:.3f} FAR {found.far:.1%} MAR {found.mar:.1%} "
-            f"before {found.before_fault:.1%} runs alarmed before {found.groups_alarmed_before} caught {found.faults_caught}/{found.faults}"
+            f"before {found.before_fault:.1%} "
+            f"runs alarmed before {found.groups_alarmed_before} caught {found.faults_caught}/{found.faults}"
         )
 
 

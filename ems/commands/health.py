@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # heavy to import, and needed for names only
     from anomaly.judgement import Judgement
     from anomaly.learner import Learner
     from anomaly.recordings import Recordings
+    from anomaly.rules import Episode, RuleReport
 
 RULES_EXAMPLE = "ems health rules --csv hp.csv --time time --part power=heat_pump_kw --part tank=supply_c --limit rated_kw=2.5"
 Site = Annotated[Path | None, typer.Option(help="Site file (or EMS_SITE).")]
@@ -58,52 +59,27 @@ def backtest(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Fit on the first rows, judge every row by what was known until then."""
-    from time import perf_counter
-
     from anomaly import backtest as trial
     from anomaly import recordings
-    from anomaly.learner import Learner
     from anomaly.profiles import PROFILES
-    from ems.console import emit, progress, stderr
-    from plant.kinds import find
+    from ems.console import emit, stderr
 
     if profile not in PROFILES:
         raise ConfigError(f"--profile {profile!r}: there are {', '.join(PROFILES)}")
-    kind = find("anomaly.detectors", detector)
-    if not issubclass(kind, Learner):
-        raise ConfigError(f"--detector {detector!r} learns nothing from rows: take isolation_forest, t2q or residual")
+    made = _kind(detector)(seed=seed, context=context or (), power=power)
     read = recordings.read(csv, time=time, group=group, label=label, ignore=ignore or ())
-    learner = kind(seed=seed, context=context or (), power=power)
-    begin = perf_counter()
-    trial.fit(learner, read.named(fit_groups), train_rows, read.groups)
-    fit_s = perf_counter() - begin
-    begin = perf_counter()
-    with progress() as bar:
-        task = bar.add_task("judging", total=len(read.groups))
-        judged = {}
-        for recording in read.groups:
-            judged[recording.group] = learner.judge(recording.table, recording.group)
-            bar.advance(task)
-    score_ms = (perf_counter() - begin) * 1e3
+    judged, timing = _judged(made, read, fit_groups, train_rows)
     alarms = {name: trial.alarms_of(judgement, PROFILES[profile]) for name, judgement in judged.items()}
     _write(out, read, judged, alarms)
-    words = (*read.words, *trial.dropped_words(learner.dropped))
+    words = (*read.words, *trial.dropped_words(made.dropped))
     for sentence in words:
         stderr.print(sentence, markup=False, soft_wrap=True)
-    found = trial.metrics(read.groups, alarms, train_rows) if label is not None else None
-    document = {
-        "rows": len(read.times),
-        "groups": len(read.groups),
-        "alarms": sum(trial.raised(alarm) for alarm in alarms.values()),
-        "fit_s": fit_s,
-        "score_ms": score_ms,
-        "profile": profile,
-        "detector": detector,
-        "model_id": learner.model_id,
-        "sensors": list(learner.sensors),
-        "words": list(words),
-        **({"metrics": found} if found is not None else {}),
-    }
+    raised = sum(trial.raised(alarm) for alarm in alarms.values())
+    counted = {"rows": len(read.times), "groups": len(read.groups), "alarms": raised, **timing}
+    told = {"profile": profile, "detector": detector, "model_id": made.model_id, "sensors": made.sensors, "words": words}
+    document = {**counted, **told}
+    if label is not None:
+        document["metrics"] = trial.metrics(read.groups, alarms, train_rows)
     emit(document, json, words=_summary(document, out))
 
 
@@ -136,25 +112,12 @@ def rules(
         if column not in read.columns:
             raise ConfigError(f"--part {name}={column}: {csv.name} has the columns {', '.join(read.columns)}")
     found = report(stated, renamed(read, columns), asset)
-    document = [
-        {
-            "rule": entry.rule.name,
-            "words": entry.rule.words,
-            "not_given": list(entry.missing),
-            "known_share": entry.known_share,
-            "triggers": len(entry.episodes),
-            "first": entry.episodes[0] if entry.episodes else None,
-            "last": entry.episodes[-1] if entry.episodes else None,
-            "advice": entry.rule.advice,
-        }
-        for entry in found
-    ]
-    shown = table(f"Rules of {kind}", "rule", "triggers", "first", "last", "judged", "words")
+    shown = table(f"Rules of {kind}", "rule", "triggers", "first", "last", "judged", "what it means")
     for entry in found:
         times = [iso(entry.episodes[i].raised_at) for i in (0, -1)] if entry.episodes else ["–", "–"]
         judged = f"no: {', '.join(entry.missing)} not given" if entry.missing else f"{entry.known_share:.0%} of rows"
         shown.add_row(entry.rule.name, str(len(entry.episodes)), *times, judged, entry.rule.words)
-    emit({"asset": asset, "rows": len(read), "rules": document}, json, (shown,))
+    emit({"asset": asset, "rows": len(read), "rules": [_found(entry) for entry in found]}, json, (shown,))
 
 
 def train(site: Site = None, who: Annotated[str, typer.Option(help="Who trains.")] = "operator", json: Json = False) -> None:
@@ -162,7 +125,8 @@ def train(site: Site = None, who: Annotated[str, typer.Option(help="Who trains."
     from ems.config import historian_url, load
     from ems.console import emit, stderr
     from ems.historian import Historian
-    from ems.training import history_of, registry_of, train_health, training_lease
+    from ems.registry import registry_of
+    from ems.training import history_of, train_health, training_lease
 
     loaded = load(site)
     with Historian(historian_url(loaded)) as historian:
@@ -190,7 +154,7 @@ def score(site: Site = None, json: Json = False) -> None:
     from ems.config import historian_url, load
     from ems.console import emit, table
     from ems.historian import Historian
-    from ems.training import registry_of
+    from ems.registry import registry_of
     from plant.errors import NotFoundError
 
     loaded = load(site)
@@ -241,6 +205,57 @@ def _numbers(option: str, given: list[str] | None) -> dict[str, float]:
         except ValueError as error:
             raise ConfigError(f"{option} {name}={value}: {value!r} is not a number") from error
     return numbers
+
+
+def _kind(detector: str) -> type[Learner]:
+    from anomaly.learner import Learner
+    from plant.kinds import find
+
+    kind = find("anomaly.detectors", detector)
+    if not issubclass(kind, Learner):
+        raise ConfigError(
+            f"--detector {detector!r} has no baseline to learn: take isolation_forest, t2q, residual or twin_residual"
+        )
+    return kind
+
+
+def _judged(
+    made: Learner, read: Recordings, fit_groups: str | None, train_rows: int
+) -> tuple[dict[str, Judgement], dict[str, float]]:
+    """Every group's judgement, and how long learning and judging took."""
+    from time import perf_counter
+
+    from anomaly.backtest import fit
+    from ems.console import progress
+
+    begin = perf_counter()
+    fit(made, read.named(fit_groups), train_rows, read.groups)
+    fitted = perf_counter()
+    judged = {}
+    with progress() as bar:
+        for recording in bar.track(read.groups, description="judging"):
+            judged[recording.group] = made.judge(recording.table, recording.group)
+    return judged, {"fit_s": fitted - begin, "score_ms": 1e3 * (perf_counter() - fitted)}
+
+
+def _found(entry: RuleReport) -> dict[str, object]:
+    rule, episodes = entry.rule, entry.episodes
+    return {
+        "rule": rule.name,
+        "words": rule.words,
+        "not_given": entry.missing,
+        "known_share": entry.known_share,
+        "triggers": len(episodes),
+        "first": _span(episodes[0]) if episodes else None,
+        "last": _span(episodes[-1]) if episodes else None,
+        "cause": rule.cause,
+        "consequence": rule.consequence,
+        "advice": rule.advice,
+    }
+
+
+def _span(episode: Episode) -> dict[str, object]:
+    return {"raised_at": episode.raised_at, "cleared_at": episode.cleared_at}
 
 
 def _write(out: Path, read: Recordings, judged: dict[str, Judgement], alarms: dict[str, Bools]) -> None:
