@@ -33,14 +33,9 @@ def strategies(document: Document, theme: Theme, currency: str) -> go.Figure:
         name = "" if number == 0 else str(number + 1)
         across, down = _place(number % columns, columns), _place(rows - 1 - number // columns, rows)
         grid = {"gridcolor": theme.grid, "linecolor": theme.grid, "zeroline": False}
-        first = number % columns == 0
+        rows_of_names = {"range": [len(document.strategies) - 0.5, -0.5], "showticklabels": number % columns == 0}
         layout[f"xaxis{name}"] = grid | {"domain": across, "anchor": f"y{name}", "nticks": 5}
-        layout[f"yaxis{name}"] = grid | {
-            "domain": down,
-            "anchor": f"x{name}",
-            "range": [len(document.strategies) - 0.5, -0.5],
-            "showticklabels": first,
-        }
+        layout[f"yaxis{name}"] = grid | rows_of_names | {"domain": down, "anchor": f"x{name}"}
         layout["annotations"].append(_title(key, across[0], down[1], theme, currency))
         traces.append(_dots(document, key, f"x{name}", f"y{name}", theme))
     return go.Figure({"data": traces, "layout": layout})
