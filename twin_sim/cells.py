@@ -51,6 +51,8 @@ class Cells:
         Of every store now; at the end of the tick; what it gains in one tick from machines and from outside.
     bill_kw, late_kw
         Power of every bill at the end of the tick, batteries apart, shape (bills, futures); what the tick's mean differs.
+    cap_kw
+        Site power above which a new plan would have batteries charge less, per future; None = no plan is followed.
     followed_kw
         Power of the batteries in this tick, shape (bills, futures).
     """
@@ -85,6 +87,7 @@ class Cells:
         self.followed_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
         self._late = False
         self.base_kw: Floats = np.zeros(1)
+        self.cap_kw: Floats | None = None
 
     def _constants(self) -> None:
         """Exact solution of ``size dL/dt = inflow − a − b (L − ambient)`` over one tick: ``L' = L E + inflow G + …``."""

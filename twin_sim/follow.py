@@ -56,6 +56,8 @@ class Follower:
         left *= self.left_kw
         np.maximum(left, self.least_kw, out=left)
         np.minimum(left, 0.0, out=left)
+        if ensemble.cap_kw is not None:
+            np.minimum(power, self.share * (ensemble.cap_kw - self._others(ensemble)), out=power)
         np.minimum(power, room, out=power)
         np.maximum(power, left, out=power)
         np.copyto(setpoint, power, where=released)
@@ -69,11 +71,15 @@ class Follower:
     def _wanted(self, ensemble: Ensemble, released: Bools, setpoint: Floats) -> Floats:
         if not released.any():
             return setpoint.copy()
-        others = ensemble.bill_kw.sum(axis=0)
+        wanted = -self.share * self._others(ensemble)
+        return wanted if released.all() else np.where(released, wanted, setpoint)
+
+    def _others(self, ensemble: Ensemble) -> Floats:
+        """Power of the site without batteries in this tick, shape (futures,)."""
+        others: Floats = ensemble.bill_kw.sum(axis=0)
         others += ensemble.late_kw.sum(axis=0)
         others += ensemble.base_kw
-        wanted = -self.share * others
-        return wanted if released.all() else np.where(released, wanted, setpoint)
+        return others
 
     def _put(self, ensemble: Ensemble, power: Floats, output: Floats) -> None:
         rows = self.block.rows

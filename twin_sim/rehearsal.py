@@ -64,8 +64,9 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
     """Live through a plan in many futures beside doing nothing, and judge it by the site's rules.
 
     The futures are drawn from the situation's forecasts with its seed, so the same plan in the same situation has the same
-    verdict. In each future a machine whose store leaves its limits is given back to local control until it is back, as a
-    new plan would do; after the plan's end everything is given back and the hours after are watched too.
+    verdict. Later plans answer to how a day goes; two simple rules stand for them in each future: a machine whose store
+    would leave its limits is given back to local control until it is well back inside, and from the next plan on batteries
+    do not charge above the contracted power. After the plan's end everything is given back and the hours after are watched too.
 
     Parameters
     ----------
@@ -112,8 +113,11 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     ticks = int(np.ceil(watched_s / tick_s))
     columns = 2 * futures + lost
     recorder = Recorder(ticks, len(layout.bills), layout.real, columns)
+    followed = of_plan(plan, layout, slice(0, futures), steps=steps, step_s=situation.step_s)
+    followed.import_kw = next((limit.high for limit in situation.limits if limit.name == "import_kw" and limit.asset is None), None)
+    followed.answers_after_s = max(control.every_s, situation.step_s)
     scripts = (
-        of_plan(plan, layout, slice(0, futures), steps=steps, step_s=situation.step_s),
+        followed,
         nothing(layout, slice(futures, 2 * futures), situation),
         of_plan(plan, layout, slice(2 * futures, columns), steps=1, step_s=situation.step_s, first_only=True),
     )

@@ -34,6 +34,10 @@ class Script:
     """(steps, assets); NaN = as it is."""
     guarded: bool = True
     """Whether a machine goes back to local control while its store is outside its limits, as a new plan would do."""
+    import_kw: float | None = None
+    """Contracted power that later plans would keep by charging less; None = none."""
+    answers_after_s: float = 0.0
+    """When the next plan may answer to what has come."""
     step: int = -1
     _given_back: bool = False
     _left: npt.NDArray[np.bool_] | None = None
@@ -43,7 +47,16 @@ class Script:
         step = int((time - self.start).total_seconds() // self.step_s)
         if step != self.step and step >= 0:
             self.step = step
+            self._cap(ensemble, step)
             self._give(ensemble, min(step, len(self.orders)), self._held_back(ensemble))
+
+    def _cap(self, ensemble: Ensemble, step: int) -> None:
+        """From the next plan on batteries do not charge into a full connection."""
+        if self.import_kw is None or step * self.step_s < self.answers_after_s:
+            return
+        if ensemble.cap_kw is None:
+            ensemble.cap_kw = np.full(ensemble.futures, np.inf)
+        ensemble.cap_kw[self.columns] = self.import_kw if step < len(self.orders) else np.inf
 
     def look_ahead(self, ensemble: Ensemble) -> None:
         """Hand machines back whose store would leave its limits in the tick that begins, as a new plan would."""
