@@ -37,7 +37,8 @@ from twin_sim.model import SiteModel
 from twin_sim.report import PlantReport
 
 FILES = ("site.toml", "prices.csv", "drivers.parquet", "state.json", "plant.json", "plant.log")
-BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
+BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
+"""The run begins four weeks later, on the first Monday of a billing period."""
 HISTORY_DAYS = 28
 MISMATCH = 0.1
 STOPS_WITHIN_S = 20.0
