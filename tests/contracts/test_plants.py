@@ -21,6 +21,8 @@ from plant.ports import Plant
 from plant.tags import Quality, Snapshot
 from tests.connectors.tank_plant import START, TAGS, TankPlant, tank_site
 
+pytestmark = pytest.mark.xdist_group("plants")  # its servers take seconds to start: one worker for all of them
+
 DAY = timedelta(days=1)
 STEP = timedelta(minutes=15)
 

@@ -24,6 +24,8 @@ from twin_sim.drivers import Drivers, from_table
 from twin_sim.model import SiteModel
 from twin_sim.twin import Twin
 
+pytestmark = pytest.mark.xdist_group("twin-on-wires")  # its servers take seconds to start: one worker for all of them
+
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEP = timedelta(minutes=15)
 STEPS = 24

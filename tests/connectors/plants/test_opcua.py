@@ -25,6 +25,8 @@ from tests.connectors.hose import Hose
 from tests.connectors.patience import eventually
 from tests.connectors.tank_plant import START, TAGS, TankPlant, tank_site
 
+pytestmark = pytest.mark.xdist_group("opcua-client")  # its servers take seconds to start: one worker for all of them
+
 STEP = timedelta(minutes=15)
 
 

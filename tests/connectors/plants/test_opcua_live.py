@@ -18,6 +18,8 @@ from plant.tags import Quality
 from tests.connectors.patience import eventually
 from tests.connectors.tank_plant import TAGS, TankPlant, tank_site
 
+pytestmark = pytest.mark.xdist_group("opcua-live")  # its servers take seconds to start: one worker for all of them
+
 
 class LiveTank(TankPlant):
     def reset(self) -> None:

@@ -27,6 +27,8 @@ from plant.site import LockStep, Security, Site
 from plant.tags import Tag, ValueType
 from tests.connectors.tank_plant import NAMESPACE, START, TAGS, TankPlant, tank_site
 
+pytestmark = pytest.mark.xdist_group("opcua-server")  # its servers take seconds to start: one worker for all of them
+
 ANY = "opc.tcp://127.0.0.1:0"
 
 

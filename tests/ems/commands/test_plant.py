@@ -24,6 +24,8 @@ from ems.served import write_drivers
 from plant.errors import ConfigError
 from plant.site import Site
 
+pytestmark = pytest.mark.xdist_group("plant-serve")  # its servers take seconds to start: one worker for all of them
+
 START = datetime(2026, 3, 2, tzinfo=UTC)
 STEP = timedelta(minutes=15)
 
