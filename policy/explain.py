@@ -32,7 +32,8 @@ PLAIN = 0.05
 def words_of(searched: Searched, settled: Fixed) -> str:
     """One sentence on the plan as a whole, and why some assets are not commanded."""
     value, gap = searched.best.solved.objective, searched.gap
-    text = f"{searched.best.words}: {value:.2f}, at most {gap:.1%} above any plan of this model"
+    proven = "nothing proven" if gap is None else f"at most {gap:.1%} above any plan of this model"
+    text = f"{searched.best.words}: {value:.2f}, {proven}"
     others = [f"{word.asset} is left alone: {word.words}" for word in settled.says if not word.commanded]
     return "; ".join([text, *others])
 

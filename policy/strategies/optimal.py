@@ -146,7 +146,7 @@ class Optimal:
                 stores=stores,
                 expected=expected(worked.model, situation, facts.ahead, worked.found),
                 objective=searched.best.solved.objective,
-                bound=searched.bound,
+                bound=None if searched.gap is None else searched.bound,
                 gap=searched.gap,
                 binding=binding_of(worked.program, situation, facts.ahead, searched.best.solved),
                 rejected=rejected_of(searched),
