@@ -166,11 +166,21 @@ class Worker:
         ready = [name for name in names if running(registry, name)]
         progress.of(len(ready))
         time = floor(self._until(), self._loaded.site.control.step_s)
-        made = 0
+        made, refused = 0, []
         for name in ready:
-            made += len(issue(self._loaded, self._historian, name, [time], say=lambda words: progress.say(words, part_done=False)))
-            progress.say(name)
-        return f"{made} forecasts of {len(ready)} targets"
+            try:
+                made += len(
+                    issue(self._loaded, self._historian, name, [time], say=lambda words: progress.say(words, part_done=False))
+                )
+                progress.say(name)
+            except RefusedError as error:
+                if self.stopping:
+                    raise
+                refused.append(name)
+                progress.say(str(error))
+        if refused and not self._trained_lately():
+            self.jobs.ask("train", self._now(), "forecast: models may not be loaded any more")
+        return f"{made} forecasts of {len(ready) - len(refused)} targets" + (f"; none of {', '.join(refused)}" if refused else "")
 
     def _accuracy(self, progress: _Progress) -> str:
         registry, until = registry_of(self._loaded, self._historian), self._until()

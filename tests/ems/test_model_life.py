@@ -193,6 +193,24 @@ def test_the_worker_goes_through_a_day(here: LoadedSite) -> None:
         assert [alarm.rule for alarm in alarms] in ([], ["forecast_degraded"])
 
 
+def test_models_that_may_not_be_loaded_are_trained_anew(here: LoadedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = replace(
+        here.site, learning=replace(here.site.learning, approval="rule"), assets=(), limits=replace(here.site.limits, load=None)
+    )
+    with Historian(historian_url(here)) as historian:
+        historian.write_table(demand(), {TARGET: "m3/h"})
+        worker = Worker(replace(here, site=site), historian, lambda: END)
+        worker.do_due("train")
+        monkeypatch.setattr(
+            "ems.registry.versions", lambda kind: tuple(dict.fromkeys(("code", "lightgbm", "python", "scikit-learn"), "0").items())
+        )
+        worker._now = lambda: END + timedelta(days=2)
+        job = worker.do_due("forecast")
+        assert job is not None
+        assert job.words == "0 forecasts of 0 targets; none of water_demand"
+        assert [waiting.name for waiting in worker.jobs.waiting()] == ["train"]
+
+
 def test_the_command_line(here: LoadedSite) -> None:
     here.file.write_text(here.file.read_text() + '\n[learning]\nforecaster = "seasonal_naive"\nhistory_days = 56\n')
     with Historian(historian_url(here)) as historian:
