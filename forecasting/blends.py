@@ -52,6 +52,17 @@ class Blend(Learned):
     members: tuple[Learned, ...]
     combination: Combination
 
+    def importances(self) -> Floats | None:
+        """See `Learned`; the mean of the members that can say, by their weights."""
+        told = [
+            (member.importances(), float(weight))
+            for member, weight in zip(self.members, self.combination.weights.mean(axis=1), strict=True)
+        ]
+        known = [(worth, weight) for worth, weight in told if worth is not None and weight > 0]
+        if not known:
+            return None
+        return np.asarray(sum(worth * weight for worth, weight in known) / sum(weight for _, weight in known))
+
     def quantiles(self, cells: Cells) -> Floats:
         """See `Learned`."""
         return self.combination.of(np.stack([member.quantiles(cells) for member in self.members]))

@@ -73,6 +73,10 @@ class Cells:
 class Learned(ABC):
     """What a model has learned: cells in, quantiles out."""
 
+    def importances(self) -> Floats | None:
+        """What each feature is worth to it, shares that sum to 1; None if it cannot say. Shape (features,)."""
+        return None
+
     @abstractmethod
     def quantiles(self, cells: Cells) -> Floats:
         """p10, p50 and p90 of each cell, never crossing; shape (n, 3)."""

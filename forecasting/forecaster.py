@@ -95,11 +95,20 @@ class Forecaster(ABC):
         self.words: tuple[str, ...] = ()
         self.base, self.season = 0, False
         self.learned: list[Learned] = []
+        self.names: tuple[str, ...] = ()
         self.past: list[Past] = []
 
     @abstractmethod
     def learn(self, cells: Cells, rng: np.random.Generator) -> Learned:
         """Learn from cells whose `y` is known."""
+
+    @property
+    def importances(self) -> tuple[tuple[str, float], ...]:
+        """Features by what they are worth to the model, most first; empty if the model cannot say."""
+        worth = self.learned[0].importances() if self.learned else None
+        if worth is None:
+            return ()
+        return tuple(sorted(zip(self.names, worth.tolist(), strict=True), key=lambda pair: -pair[1]))
 
     @property
     def name(self) -> str:
@@ -196,7 +205,9 @@ class Forecaster(ABC):
     def cells(self, history: Table, days: Days, at: Rows, lead: int) -> Cells:
         """Cells of the rows `at + lead` as known at the beginning of `at`."""
         known = tuple((name, self._known_days(history, name, days, lead)) for name in self.known if name in history.columns)
-        return cells_of(days, at, lead, design(days, at, lead, known, ahead=self.any_time, season=self.season), self.base)
+        made = design(days, at, lead, known, ahead=self.any_time, season=self.season)
+        self.names = made.names
+        return cells_of(days, at, lead, made, self.base)
 
     def _known_days(self, history: Table, name: str, days: Days, lead: int) -> Floats:
         until = days.dates[-1] + np.timedelta64(lead + 1, "D")

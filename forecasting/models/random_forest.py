@@ -26,6 +26,12 @@ class Forest(Learned):
 
     packed: PackedForest
     relative: bool
+    worth: Floats
+    """Share of each feature in what the splits explain, shape (features,)."""
+
+    def importances(self) -> Floats:
+        """See `Learned`."""
+        return self.worth
 
     def quantiles(self, cells: Cells) -> Floats:
         """See `Learned`."""
@@ -82,4 +88,5 @@ class RandomForest(Forecaster):
             forest = RandomForestRegressor(self.trees, min_samples_leaf=max(1, leaf // 2), max_samples=0.5, **settings)
         forest.fit(seen.x, seen.y)
         kept = max(2, KEPT_VALUES // self.trees)
-        return Forest(packed=pack(forest.estimators_, seen.x, seen.y, kept, rng), relative=self.relative)
+        packed = pack(forest.estimators_, seen.x, seen.y, kept, rng)
+        return Forest(packed=packed, relative=self.relative, worth=forest.feature_importances_)
