@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plant.kpi import demand_peak_kw, energy_cost, energy_kwh
+from plant.kpi import co2_kg, demand_peak_kw, energy_cost, energy_kwh
 from plant.orders import Violation
 from plant.series import Series
 from plant.table import Floats
@@ -60,9 +60,10 @@ class PlantReport:
     """Charge per kW × the highest window mean of the run."""
     start_cost: float
     cost: float
-    """Sum of the three, with wear."""
+    """Sum of the three."""
     demand_peak_kw: float
     co2_kg: float | None
+    """None where no grid intensity was given."""
     served_share: float
     """Mean over the services."""
     services: tuple[ServiceAccount, ...]
@@ -79,6 +80,7 @@ def report(
     orders: tuple[Order, ...],
     energy: Series | None,
     export: Series | None,
+    co2_g_per_kwh: Series | None = None,
 ) -> PlantReport:
     """The account of a single future until now."""
     ticks, tick_s = recorder.ticks, ensemble.tick_s
@@ -103,7 +105,9 @@ def report(
         start_cost=start_part,
         cost=energy_part + charge + start_part,
         demand_peak_kw=peak,
-        co2_kg=None,
+        co2_kg=None
+        if co2_g_per_kwh is None
+        else float(co2_kg(total, _prices(co2_g_per_kwh, ensemble.start, ticks, tick_s), tick_s)),
         served_share=float(np.mean([item.served_share for item in services])) if services else 1.0,
         services=services,
         starts=int(starts.sum()),

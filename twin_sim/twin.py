@@ -260,15 +260,19 @@ class Twin:
         """Where machines and stores stand: another twin may begin there."""
         return state_of(self._ensemble)
 
-    def report(self, energy: Series | None = None, export: Series | None = None) -> PlantReport:
+    def report(
+        self, energy: Series | None = None, export: Series | None = None, co2_g_per_kwh: Series | None = None
+    ) -> PlantReport:
         """What it received, and its own account of energy, cost, peak, service, starts and broken rules.
 
         Parameters
         ----------
         energy, export
-            Prices per kWh; None = the drivers' tag named by a tag price, else no energy cost.
+            Prices per kWh; None = energy costs nothing.
+        co2_g_per_kwh
+            Grid intensity; None = emissions are not told.
         """
-        return report(self._model, self._ensemble, self._recorder, self.orders, energy, export)
+        return report(self._model, self._ensemble, self._recorder, self.orders, energy, export, co2_g_per_kwh)
 
 
 def _measured_load(model: SiteModel, drivers: Drivers) -> bool:
