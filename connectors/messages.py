@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from plant.errors import DataError
 from plant.tags import Quality
@@ -68,7 +67,7 @@ class Point:
     address: str
     value: WireValue | None
     quality: Quality = Quality.GOOD
-    time: datetime
+    time: AwareDatetime
     words: str = ""
 
 
@@ -80,7 +79,7 @@ class Points:
 
     type: Literal["snapshot"] = "snapshot"
     seq: int
-    time: datetime
+    time: AwareDatetime
     ended: bool
     beat: int
     """The plant's own sign of life: a counter."""
@@ -97,19 +96,19 @@ class Write:
     seq: int
     address: str
     value: WireValue
-    expires: datetime | None = None
+    expires: AwareDatetime | None = None
     """The plant refuses it later than this, by its own clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advance:
-    """Let the plant's time pass (lock-step)."""
+    """Let the plant's time pass (lock-step). It names the end, not the length: repeating it after a loss does no harm."""
 
     __pydantic_config__ = {"extra": "forbid"}
 
     type: Literal["advance"] = "advance"
     seq: int
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    until: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

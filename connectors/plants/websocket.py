@@ -173,13 +173,13 @@ class Websocket:
         assert self._steps is not None
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._steps.timeout_s
-        while not self._latest.ended and (left_s := (time - self.now()).total_seconds()) > _TOLERANCE_S:
+        while not self._latest.ended and (time - self.now()).total_seconds() > _TOLERANCE_S:
             before = self.now()
             try:
                 await self._stream.settled()
                 if self._pulse is not None:
                     await self._beat(self._pulse)
-                await self._stream.tell("advance", max(deadline - loop.time(), 0.1), seconds=left_s)
+                await self._stream.tell("advance", max(deadline - loop.time(), 0.1), until=time)
             except WriteRefusedError as error:
                 raise NotConnectedError(f"{self._connection.endpoint}: advance: {error}") from error
             except NotConnectedError:

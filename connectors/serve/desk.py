@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -136,8 +136,12 @@ class Desk:
 
     async def advance(self, seconds: float) -> None:
         """Let the plant's time pass (lock-step) and read it afterwards."""
+        await self.advance_to(self.snapshot.time + timedelta(seconds=seconds))
+
+    async def advance_to(self, time: datetime) -> None:
+        """Let the plant's time pass until `time`, if it is not there yet, and read it afterwards."""
         self._stale = False  # it reads when it is through; nobody has to wait for a reading before that
-        await self._call(self._advance, seconds)
+        await self._call(self._advance_to, time)
 
     def beat(self) -> None:
         """The controller shows that it lives."""
@@ -166,15 +170,15 @@ class Desk:
         if tag in self._commands:
             self.received.orders[str(value)] = self.received.orders.get(str(value), 0) + 1
 
-    def _advance(self, seconds: float) -> None:
+    def _advance_to(self, time: datetime) -> None:
         self.received.advances += 1
         self._count_missed_advance()
-        self._pass_time(seconds)
+        self._pass_time(time)
         self._refresh()
 
-    def _pass_time(self, seconds: float) -> None:
+    def _pass_time(self, until: datetime) -> None:
         try:
-            self.ended = not self._plant.wait_until(self._plant.now() + timedelta(seconds=seconds))
+            self.ended = not self._plant.wait_until(until)
         except BaseException as error:
             self._fault = error
             self._finished.set()
@@ -233,5 +237,5 @@ class Desk:
 
     def _tick(self) -> None:
         self._watch()
-        self._pass_time(self.refresh_s)
+        self._pass_time(self._plant.now() + timedelta(seconds=self.refresh_s))
         self._refresh()

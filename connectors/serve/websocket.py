@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import math
 from typing import Self
 from urllib.parse import urlparse
 
@@ -214,9 +213,7 @@ class WebsocketServer:
     async def _advance(self, message: Advance) -> None:
         if not self._desk.lock_step:
             raise WriteRefusedError("this plant keeps its own time")
-        if not math.isfinite(message.seconds):
-            raise WriteRefusedError("advance needs a number")
-        await self._desk.advance(message.seconds)
+        await self._desk.advance_to(message.until)
         await self._push()
 
     async def _tell(self, guest: ServerConnection, ack: Ack) -> None:

@@ -27,7 +27,7 @@ ALL = (
     ),
     Write(seq=1, address="s=A", value=0.9, expires=NOW),
     Write(seq=2, address="s=A", value=False),
-    Advance(seq=3, seconds=900.0),
+    Advance(seq=3, until=NOW),
     Beat(seq=4, count=7),
     Ack(re=4, ok=False, words="no"),
 )
@@ -67,7 +67,8 @@ def test_not_a_number_is_not_sent_as_nothing(value: float) -> None:
         '{"type":"beat","seq":"one","count":1}',
         '{"type":"write","seq":1,"address":"s=A","value":[1]}',
         '{"type":"write","seq":1,"address":"s=A","value":NaN}',
-        '{"type":"advance","seq":1,"seconds":-5}',
+        '{"type":"advance","seq":1,"until":"2026-03-02T00:00:00+25:00"}',
+        '{"type":"advance","seq":1,"until":"2026-03-02T00:00:00"}',
         '{"type":"unknown"}',
         "not json",
     ],

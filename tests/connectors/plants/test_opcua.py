@@ -252,6 +252,18 @@ class TestLosing:
             assert plant.wait_until(start + STEP)
             assert plant.now() == start + STEP == tank.time, "moved once, not twice"
 
+    def test_a_cut_in_the_middle_of_a_long_step_moves_once(
+        self, hose: Hose, tank: TankPlant, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The plant is still on its way when the client is back and asks again."""
+        live = tank.wait_until
+        monkeypatch.setattr(tank, "wait_until", lambda time: (wall.pause(1.0), live(time))[1])
+        with Opcua(site_at(hose.port), Path()) as plant:
+            start = plant.now()
+            threading.Timer(0.2, hose.cut).start()
+            assert plant.wait_until(start + STEP)
+            assert plant.now() == start + STEP == tank.time
+
     def test_a_server_that_vanishes_and_returns(self) -> None:
         port = free_port()
         endpoint = f"opc.tcp://127.0.0.1:{port}"

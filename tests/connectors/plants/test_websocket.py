@@ -205,6 +205,16 @@ class TestLosing:
             assert plant.wait_until(START + STEP)
             assert plant.now() == START + STEP == tank.time
 
+    def test_a_cut_in_the_middle_of_a_long_step_moves_once(self, hose: Hose, tank: TankPlant) -> None:
+        """The plant is still on its way when the client is back and asks again."""
+        live = tank.wait_until
+        tank.wait_until = lambda time: (wall.pause(1.0), live(time))[1]  # type: ignore[method-assign, func-returns-value]
+        with Websocket(site_at(hose.port), Path()) as plant:
+            threading.Timer(0.2, hose.cut).start()
+            assert plant.wait_until(START + STEP)
+            assert plant.now() == START + STEP == tank.time
+            assert plant.read().time == START + STEP
+
     def test_leaving_while_nobody_answers_ends(self, hose: Hose) -> None:
         begin = time.monotonic()
         with Websocket(site_at(hose.port), Path()) as plant:
