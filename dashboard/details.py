@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -14,18 +15,44 @@ from plant.site import Site
 from plant.situation import Situation
 from plant.table import Table
 
-PLANS_LOOKED_AT = 200
+PLANS_SHOWN = 100
 
 
-def plans(historian: Historian) -> tuple[PlanView, ...]:
-    """The newest plans with their verdicts, refused ones too, newest first."""
-    entries = historian.entries("plan", newest_first=True, limit=PLANS_LOOKED_AT)
-    if not entries:
-        return ()
-    since = min(entry.time for entry in entries)
-    verdicts = {verdict.plan_id: verdict for verdict in historian.records("verdict", Verdict, since=since)}
-    found = [parse(entry, Plan) for entry in entries]
-    return tuple(PlanView(plan=plan, verdict=verdicts.get(plan.id)) for plan in found)
+class Plans:
+    """The newest plans with their verdicts, read once and then only what is new.
+
+    Parameters
+    ----------
+    historian
+        Where they are journalled.
+    """
+
+    def __init__(self, historian: Historian) -> None:
+        self._historian = historian
+        self._plans: deque[Plan] = deque(maxlen=PLANS_SHOWN)
+        self._verdicts: dict[str, Verdict] = {}
+        self._read = 0
+
+    def views(self) -> tuple[PlanView, ...]:
+        """Plans, refused ones too, newest first."""
+        last = self._historian.entries(newest_first=True, limit=1)
+        if last and last[0].seq > self._read:
+            self._take_new(last[0].seq)
+            self._read = last[0].seq
+        return tuple(PlanView(plan=plan, verdict=self._verdicts.get(plan.id)) for plan in reversed(self._plans))
+
+    def _take_new(self, last: int) -> None:
+        """Rows up to `last`: what is added while this reads is left for the next time."""
+        for kind in ("plan", "verdict"):
+            found = self._historian.entries(kind, after=self._read, newest_first=True, limit=PLANS_SHOWN)
+            for entry in reversed([entry for entry in found if entry.seq <= last]):
+                if kind == "plan":
+                    self._plans.append(parse(entry, Plan))
+                else:
+                    verdict = parse(entry, Verdict)
+                    self._verdicts[verdict.plan_id] = verdict
+        shown = {plan.id for plan in self._plans}
+        self._verdicts = {plan_id: verdict for plan_id, verdict in self._verdicts.items() if plan_id in shown}
 
 
 def plan(historian: Historian, plan_id: str) -> PlanView:

@@ -53,7 +53,8 @@ class Queries:
         self.orders = Orders(loaded.site, historian)
         self.charts = Charts(loaded, historian)
         self._actual, self._nothing = Ledger(historian, "kpi"), Ledger(historian, "nothing")
-        self._lock = threading.Lock()
+        self._plans = details.Plans(historian)
+        self._lock, self._asking = threading.Lock(), threading.RLock()
         self._kept: dict[str, tuple[int, object]] = {}
         self._pulse: Pulse | None = None
         self._asked_at = self._moved_at = time.monotonic()
@@ -86,10 +87,14 @@ class Queries:
             kept = self._kept.get(key)
         if kept is not None and kept[0] == last:
             return kept[1]  # type: ignore[return-value]  # stored under this key by the same question
-        answer = ask()
-        with self._lock:
-            self._kept[key] = (last, answer)
-        return answer
+        with self._asking:  # one browser asks, the others wait for its answer instead of asking the same
+            kept = self._kept.get(key)
+            if kept is not None and kept[0] == last:
+                return kept[1]  # type: ignore[return-value]  # as above
+            answer = ask()
+            with self._lock:
+                self._kept[key] = (last, answer)
+            return answer
 
     def situation(self) -> Situation | None:
         """The newest situation."""
@@ -198,7 +203,7 @@ class Queries:
 
     def plans(self) -> tuple[PlanView, ...]:
         """The newest plans with their verdicts, newest first."""
-        return self.once("plans", lambda: details.plans(self.historian))
+        return self.once("plans", self._plans.views)
 
     def plan_view(self, plan_id: str | None) -> PlanView | None:
         """A plan with its verdict; the newest if none is named, None if there is none.

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from dashboard import details
 from dashboard.charts import expected_power, with_gaps
 from dashboard.orders import coming
 from dashboard.queries import Queries
@@ -164,3 +165,17 @@ def test_a_gap_in_readings_breaks_the_line() -> None:
     assert len(found) == 6
     assert np.isnan(found.columns["x"][3])
     assert with_gaps(table.before(np.datetime64("2026-01-01T01:00", "us"))).columns["x"].tolist() == [0.0, 1.0, 2.0]
+
+
+def test_plans_are_read_once_and_then_only_what_is_new(tmp_path_factory: pytest.TempPathFactory) -> None:
+    loaded = works.loaded(tmp_path_factory.mktemp("plans"))
+    with Historian(historian_url(loaded)) as historian:
+        scribe = Scribe(loaded, historian, refuse_every=3).run(4)
+        plans = details.Plans(historian)
+        first = plans.views()
+        assert [view.plan for view in first] == list(reversed(historian.records("plan", Plan)))
+        assert [view.verdict.ok for view in first if view.verdict] == [True, True, False, True, True]
+        scribe.run(2)
+        again = plans.views()
+        assert [view.plan for view in again] == list(reversed(historian.records("plan", Plan)))
+        assert again == details.Plans(historian).views() == plans.views()
