@@ -29,9 +29,10 @@ LEVEL_SHARE = 1e-3
 
 def check(plan: Plan, situation: Situation) -> tuple[str, ...]:
     """What is wrong with a plan, one sentence each; empty if nothing is."""
-    found = [*_figures(plan), *_shapes(plan, situation), *_commands(plan, situation)]
-    if any("steps" in words for words in found):
+    found = [*_figures(plan), *_shapes(plan, situation)]
+    if any("does not cover" in words for words in found):
         return tuple(found)
+    found += _commands(plan, situation)
     for envelope in situation.envelopes:
         found += _times(plan, situation, envelope)
         found += _curves(plan, situation, envelope)
@@ -56,9 +57,10 @@ def _figures(plan: Plan) -> Iterator[str]:
 def _shapes(plan: Plan, situation: Situation) -> Iterator[str]:
     lives = {name: life for envelope in situation.envelopes for name, life in zip(envelope.assets, envelope.lives, strict=True)}
     for course in plan.courses:
-        for series in (course.on, course.power_kw, *([course.setpoint] if course.setpoint else [])):
-            if len(series.values) != situation.steps or series.start != situation.time or series.step_s != situation.step_s:
-                yield f"the course of {course.asset} does not cover the steps of the situation"
+        every = (course.on, course.power_kw, *([course.setpoint] if course.setpoint else []))
+        if not all(_covers(series, situation) for series in every):
+            yield f"the course of {course.asset} does not cover the steps of the situation"
+            continue
         if min(course.on.values) < -1e-9 or max(course.on.values) > 1.0 + 1e-9:
             yield f"{course.asset} runs for a share outside 0..1"
         life = lives.get(course.asset)
@@ -70,6 +72,11 @@ def _shapes(plan: Plan, situation: Situation) -> Iterator[str]:
             yield f"{course.asset} is planned at set-point {min(values):g}, below {life.setpoint_low:g}"
         if values and life.setpoint_high is not None and max(values) > life.setpoint_high + slack:
             yield f"{course.asset} is planned at set-point {max(values):g}, above {life.setpoint_high:g}"
+
+
+def _covers(series: Series, situation: Situation) -> bool:
+    same_steps = series.start == situation.time and series.step_s == situation.step_s
+    return same_steps and len(series.values) == situation.steps
 
 
 def _commands(plan: Plan, situation: Situation) -> Iterator[str]:
