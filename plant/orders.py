@@ -156,6 +156,20 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """One future as it was lived through, to be drawn."""
+
+    future: int
+    power_kw: Series
+    """Of the site, following the plan."""
+    nothing_kw: Series
+    """The same future with nothing done."""
+    stores: tuple[StoreCourse, ...]
+    """Level at the end of each step, following the plan."""
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What living through a plan in simulation showed."""
 
@@ -177,6 +191,8 @@ class Verdict:
     words: str = ""
     situation: str = ""
     """Id of the Situation that it was judged in: without the margins that the plan may have been made with."""
+    worst: Trace | None = None
+    """The future that breaks the first of the violations most; None when ok."""
 
 
 class OutcomeKind(StrEnum):
