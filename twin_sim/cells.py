@@ -172,3 +172,22 @@ class Cells:
         for number, store in enumerate(stores.tolist()):
             if store != self.layout.dummy:
                 self.gain[store] += moved[number]
+
+    def flow(self) -> None:
+        """What runs between stores by itself."""
+        for source, target, constant, slope in self.layout.flows:
+            rate = np.maximum(constant + slope * (self.level[source] - self.level[target]), 0.0)
+            self.ahead[source] -= rate * self.per_rate[source]
+            self.ahead[target] += rate * self.per_rate[target]
+
+    def bound(self) -> None:
+        """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
+        layout, ahead = self.layout, self.ahead
+        short = ahead < layout.bottom
+        if short.any():
+            self.unserved += np.where(short, (layout.bottom - ahead) * self.unit, 0.0)
+            np.copyto(ahead, layout.bottom, where=short)
+        over = ahead > layout.top
+        if over.any():
+            self.wasted += np.where(over, (ahead - layout.top) * self.unit, 0.0)
+            np.copyto(ahead, layout.top, where=over)

@@ -183,8 +183,8 @@ class Ensemble(Cells):
         if self._late:
             self.late_kw[:] = 0.0
             self._late = False
-        self._flow()
-        self._bound()
+        self.flow()
+        self.bound()
         self.level, self.ahead = self.ahead, self.level
         if self.recorder is not None:
             self.recorder.take_level(self)
@@ -336,25 +336,6 @@ class Ensemble(Cells):
             others = np.flatnonzero(marked)
             run = self.run_power.reshape(-1)[others], self.run_output.reshape(-1)[others], self.run_intake.reshape(-1)[others]
             self.book(others, *run, np.zeros(others.size))
-
-    def _flow(self) -> None:
-        """What runs between stores by itself."""
-        for source, target, constant, slope in self.layout.flows:
-            rate = np.maximum(constant + slope * (self.level[source] - self.level[target]), 0.0)
-            self.ahead[source] -= rate * self.per_rate[source]
-            self.ahead[target] += rate * self.per_rate[target]
-
-    def _bound(self) -> None:
-        """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
-        layout, ahead = self.layout, self.ahead
-        short = ahead < layout.bottom
-        if short.any():
-            self.unserved += np.where(short, (layout.bottom - ahead) * self.unit, 0.0)
-            np.copyto(ahead, layout.bottom, where=short)
-        over = ahead > layout.top
-        if over.any():
-            self.wasted += np.where(over, (ahead - layout.top) * self.unit, 0.0)
-            np.copyto(ahead, layout.top, where=over)
 
     # orders
 

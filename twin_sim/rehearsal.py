@@ -21,6 +21,7 @@ from twin_sim.model import SiteModel
 from twin_sim.rules import Judged, judge
 from twin_sim.script import Script, of_plan
 from twin_sim.state import of_situation
+from twin_sim.trace import worst_future
 
 TICK_S = 900.0
 """Changes are located inside a tick, so a metering window is fine enough."""
@@ -95,6 +96,7 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
         credibility=min(believed, default=1.0),
         valid_while=_valid_while(plan, situation, lived),
         words=_words(judged),
+        worst=worst_future(situation, lived, refused[0]) if refused else None,
     )
 
 

@@ -222,26 +222,22 @@ def thousand() -> tuple[Row, ...]:
     )
 
 
+def _series(values: Any) -> Series:
+    return Series(start=START, step_s=900.0, values=tuple(np.asarray(values, dtype=float).tolist()), unit="1")
+
+
 def rehearsal_case(assets: int = 20, futures: int = 200) -> tuple[Plan, Situation, SiteModel]:
     """A plan for a works of so many machines, with what it needs to be rehearsed."""
     site = site_of(assets, futures)
-    model, drivers = SiteModel(site), drivers_of(site, 30)
+    model = SiteModel(site)
     names = [asset for asset in site.assets if asset.kind in {"heat_pump", "pump", "compressor", "production_line"}]
-
-    def series(values: Any) -> Series:
-        return Series(start=START, step_s=900.0, values=tuple(np.asarray(values, dtype=float).tolist()), unit="1")
-
-    forecasts = []
-    for tag, column in drivers.tags.items():
-        low, mid, high = np.quantile(column, (0.1, 0.5, 0.9), axis=1) if column.shape[1] > 1 else (column[:, 0],) * 3
-        forecasts.append(Forecast(target=tag, made_at=START, model_id="bench", p10=series(low), p50=series(mid), p90=series(high)))
     hours = np.arange(96) / 4.0
     courses = tuple(
         Course(
             asset=asset.name,
-            on=series((hours + index) % 6.0 < 3.5),
-            setpoint=series(np.full(96, 0.9)),
-            power_kw=series(np.zeros(96)),
+            on=_series((hours + index) % 6.0 < 3.5),
+            setpoint=_series(np.full(96, 0.9)),
+            power_kw=_series(np.zeros(96)),
         )
         for index, asset in enumerate(names)
     )
@@ -253,6 +249,16 @@ def rehearsal_case(assets: int = 20, futures: int = 200) -> tuple[Plan, Situatio
         for asset in names
     )  # fmt: skip
     plan = Plan(id="p", made_at=START, until=START + timedelta(days=1), strategy="bench", commands=commands, courses=courses)
+    return plan, _situation(site, model), model
+
+
+def _situation(site: Site, model: SiteModel) -> Situation:
+    forecasts = []
+    for tag, column in drivers_of(site, 30).tags.items():
+        low, mid, high = np.quantile(column, (0.1, 0.5, 0.9), axis=1)
+        forecasts.append(
+            Forecast(target=tag, made_at=START, model_id="bench", p10=_series(low), p50=_series(mid), p90=_series(high))
+        )
     states = tuple(
         AssetState(
             asset=asset.name,
@@ -266,16 +272,14 @@ def rehearsal_case(assets: int = 20, futures: int = 200) -> tuple[Plan, Situatio
         )
         for asset in site.assets
     )
-    flat = series(np.full(96, 0.1))
-    situation = Situation(
+    flat = _series(np.full(96, 0.1))
+    return Situation(
         id="s", site="bench", time=START, step_s=900.0, steps=96, snapshot=Snapshot(time=START, readings=()), assets=states,
         stores=tuple(StoreState(store=store.name, level=(store.low + store.high) / 2) for store in site.stores), envelopes=(),
         store_specs=model.stores, flows=(), services=site.services, jobs=(), load_target=None, forecasts=tuple(forecasts),
         ambient=(), health=(), credibility=(), prices=Prices(energy=flat, export=flat),
-        limits=(Limit(name="import_kw", high=1e5),), locks=(),
-        previous=None, seed=1, versions=(),
+        limits=(Limit(name="import_kw", high=1e5),), locks=(), previous=None, seed=1, versions=(),
     )  # fmt: skip
-    return plan, situation, model
 
 
 def rehearsal() -> tuple[Row, ...]:

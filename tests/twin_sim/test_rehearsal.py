@@ -79,6 +79,8 @@ def test_a_pause_whose_rebound_breaks_the_evening_peak_is_refused_and_the_plant_
     assert not verdict.ok
     assert "import_kw" in {violation.rule for violation in verdict.violations}
     assert {s.key: s.p50 for s in verdict.expected}["demand_peak_kw"] > 128.0
+    assert verdict.worst is not None
+    assert max(verdict.worst.power_kw.values) > 128.0 >= max(verdict.worst.nothing_kw.values)
     for seed in (1, 2):
         broken = [plant_peak(model, pause, seed, told=told) for told in (False, True)]
         assert broken[0] <= 128.0 < broken[1]
