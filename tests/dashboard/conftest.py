@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
 from ems.config import historian_url
 from ems.historian import Historian
@@ -22,6 +22,7 @@ from plant.assets import Mode
 from tests.dashboard import works
 from tests.dashboard.scribe import Scribe
 
+expect.set_options(timeout=60_000)
 CHROMIUM = os.environ.get("EMS_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = (
     "--no-sandbox",
@@ -96,7 +97,7 @@ class Site:
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.dashboard.web_process", str(self.folder), str(self.port), *self.flags]
         self.process = subprocess.Popen(command, cwd=Path(__file__).parents[2])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             with suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/healthz").status_code == 200:
