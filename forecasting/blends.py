@@ -97,6 +97,8 @@ def candidates(members: Floats, y: Floats) -> list[Combination]:
         Combination(name="median of 5", weights=even(5), median=True),
         Combination(name="greedy", weights=greedy_weights),
         Combination(name="half greedy", weights=(greedy_weights + even(3)) / 2),
+        Combination(name="mean of 7", weights=even(7)),
+        Combination(name="greedy and mean of 7", weights=(greedy_weights + even(7)) / 2),
     ]
 
 

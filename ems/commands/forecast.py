@@ -14,15 +14,16 @@ if TYPE_CHECKING:
     from forecasting.backtest import Backtest, Made
     from plant.table import Times
 
-app = typer.Typer(no_args_is_help=True, help="Forecasts: how good they would have been, learning, making, checking.")
+_EXAMPLE = "Example: ems forecast backtest --csv load.csv.gz --time time --target load_kw --country DE --out forecasts.csv"
 
 
 def mount(root: typer.Typer) -> None:
     """Add `ems forecast …`."""
-    root.add_typer(app, name="forecast")
+    forecast = typer.Typer(no_args_is_help=True, help="Forecasts: how good they would have been, learning, making, checking.")
+    forecast.command("backtest", epilog=_EXAMPLE)(backtest)
+    root.add_typer(forecast, name="forecast")
 
 
-@app.command()
 def backtest(
     csv: Annotated[Path, typer.Option("--csv", help="File of readings; .gz and other compressions are read too.")],
     time: Annotated[str, typer.Option("--time", help="Its column of times.")],
@@ -38,10 +39,7 @@ def backtest(
     out: Annotated[Path | None, typer.Option("--out", help="CSV file for every forecast.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Forecast the last part of a series from each of its local midnights, and measure.
-
-    Example: ems forecast backtest --csv load.csv.gz --time time --target load_kw --country DE --out forecasts.csv
-    """
+    """Forecast the last part of a series from each of its local midnights, and measure."""
     from datasets.frame import read_csv
     from datasets.repair import even, repaired
     from ems.console import emit, stderr
