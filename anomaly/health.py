@@ -90,7 +90,8 @@ def rows_to_zone_d(distance: Floats) -> Floats:
     Returns
     -------
     Floats
-        Shape (rows, 3): p10, p50, p90; NaN where the slope is not certainly upwards, or zone D is reached already.
+        Shape (rows, 3): p10, p50, p90; NaN inside zone A, where the slope is not certainly upwards, or where zone D is
+        reached already.
     """
     means = trailing_mean(distance[:, None], _TREND_BLOCK_ROWS)[:, 0]
     lags = np.arange(_TREND_BLOCKS)[::-1] * _TREND_BLOCK_ROWS
@@ -102,7 +103,7 @@ def rows_to_zone_d(distance: Floats) -> Floats:
     error = np.sqrt(((blocks - fit) ** 2).sum(axis=1) / (_TREND_BLOCKS - 2) / (at**2).sum())
     reach = _STUDENT_90 * error
     left = ZONES[2][0] - distance
-    certain = (slope - reach > 1e-9) & (left > 0)
+    certain = (slope - reach > 1e-9) & (left > 0) & (distance > ZONES[0][0])
     safe = np.where(certain, slope, 1.0)
     rows = np.stack([left / (safe + reach), left / safe, left / np.where(certain, slope - reach, 1.0)], axis=1)
     return np.where(certain[:, None], rows, np.nan)

@@ -15,14 +15,14 @@ from anomaly.features import LEAST_ROWS, matrix, utc_of
 from anomaly.health import RECOVERY_ROWS
 from anomaly.learner import Learner
 from anomaly.machines import Machine, machine
-from plant.errors import DataError
+from plant.errors import ConfigError, DataError
 from plant.health import Health
 from plant.ports import instant64
 from plant.site import Site
 from plant.table import Table
 
-WINDOW_ROWS = 4 * RECOVERY_ROWS
-"""Rows that a window should hold: what lies further back no longer changes the score."""
+WINDOW_ROWS = 8 * RECOVERY_ROWS
+"""Rows that are looked at: what lies further back hardly changes the score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,16 @@ class HealthMonitor:
             Which detector.
         since
             By asset: healthy history begins here (commissioning, overhaul); earlier rows are not used for it.
+
+        Raises
+        ------
+        ConfigError
+            If the detector has no baseline to learn.
         """
+        if not issubclass(kind, Learner):
+            raise ConfigError(
+                "learning.detector: a site learns by isolation_forest, t2q, residual or a detector derived from Learner"
+            )
         shapes: dict[tuple[str, ...], list[Machine]] = {}
         for asset in site.assets:
             found = machine(site, asset)
@@ -97,13 +106,14 @@ class HealthMonitor:
         return {each.machine.asset: each.learner for each in self._watched if each.learner is not None}
 
     def observe(self, window: Table) -> tuple[Health, ...]:
-        """The health of every asset at the last row of a window, best with `WINDOW_ROWS` rows.
+        """The health of every asset at the last row of a window, of which the last `WINDOW_ROWS` rows are looked at.
 
         An asset that cannot be judged has no score, and the words say why.
         """
         if len(window) == 0:
             raise DataError("no readings to judge health from: the window is empty")
-        return tuple(_health(each, window) for each in self._watched)
+        recent = window.since(window.times[-WINDOW_ROWS]) if len(window) > WINDOW_ROWS else window
+        return tuple(_health(each, recent) for each in self._watched)
 
 
 def _learned(

@@ -27,5 +27,5 @@ class Profile:
 
 
 ADVISORY = Profile(name="advisory", average_rows=10, exceedances=1.3, margin=1.0, raise_rows=5, clear_rows=20)
-CONTROL = Profile(name="control", average_rows=20, exceedances=0.02, margin=1.65, raise_rows=20, clear_rows=20)
+CONTROL = Profile(name="control", average_rows=20, exceedances=0.02, margin=1.4, raise_rows=20, clear_rows=20)
 PROFILES = {profile.name: profile for profile in (ADVISORY, CONTROL)}

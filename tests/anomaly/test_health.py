@@ -45,3 +45,4 @@ def test_time_to_zone_d_of_a_steady_trend_and_of_none() -> None:
     assert middle == pytest.approx(40.0, rel=0.15)
     assert np.isnan(rows_to_zone_d(1.0 + 0.1 * rng.normal(size=121))[-1]).all()
     assert np.isnan(rows_to_zone_d(np.linspace(3.0, 6.0, 121))[-1]).all()
+    assert np.isnan(rows_to_zone_d(np.linspace(0.0, 0.9, 121))[-1]).all()
