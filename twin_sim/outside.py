@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
+from plant.hours import local_hours
 from plant.physics import Conditions, Numbers
 from plant.table import Floats
 from twin_sim.drivers import Drivers
 from twin_sim.layout import Block, Layout
-from twin_sim.machine import on_schedule
 
 MILD_C = 15.0
 """Outdoor temperature where no tag tells it."""
@@ -51,6 +52,11 @@ class Outside:
         outdoor = layout.model.site.limits.outdoor
         self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
         self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
+        site = layout.model.site
+        self._zone, self._closed = (
+            ZoneInfo(site.site.timezone),
+            frozenset(date.fromisoformat(day) for day in site.site.shutdown_days),
+        )
         self.schedule_rows = np.array([row for row, _ in layout.schedules], dtype=np.int64)
 
     def _availabilities(self, block: Block) -> list[tuple[Floats, float] | None]:
@@ -101,11 +107,11 @@ class Outside:
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1)."""
-        site = self.layout.model.site
+        local = time.astimezone(self._zone)
         seen: dict[tuple[str, ...], bool] = {}
         for _, control in self.layout.schedules:
             if control.on not in seen:
-                seen[control.on] = bool(on_schedule(site, control, [time])[0])
+                seen[control.on] = local.date() not in self._closed and any(local_hours(text).holds(local) for text in control.on)
         return np.array([seen[control.on] for _, control in self.layout.schedules], dtype=bool)[:, None]
 
     def conditions(self, block: Block, step: int, level: Floats, running_s: Floats | None = None) -> Conditions:
