@@ -96,13 +96,23 @@ class Repair:
     def forward(self, wanted: Choices, shares: Floats, until: int) -> Choices:
         """Settle the steps up to `until` as near to what is wanted as allowed; returns all steps, later ones as wanted."""
         found = wanted.copy()
-        for number, machine in enumerate(self.machines):
-            if machine is None:
-                continue
-            for t in range(self.done, until):
-                found[number, t] = machine.step(int(wanted[number, t]), shares, t)
+        for t in range(self.done, until):
+            picked = [-1 if one is None else one.choice(int(wanted[i, t]), shares, t) for i, one in enumerate(self.machines)]
+            self.run(picked, t)
+            found[:, t] = picked
         self.done = until
         return found
+
+    def run(self, picked: list[int], t: int) -> None:
+        """Move all machines on by a step; one whose companion elsewhere does not run stands still if it may."""
+        running = {a for place, one in zip(picked, self.machines, strict=True) if one is not None for a in one.running(place)}
+        for i, machine in enumerate(self.machines):
+            if machine is None:
+                continue
+            alone = any(one in machine.running(picked[i]) and other not in running for one, other in machine.machine.needs)
+            if alone and machine.allowed(-1, t, strict=True):
+                picked[i] = -1
+            machine.run(picked[i])
 
 
 class Pace:
@@ -126,10 +136,9 @@ class Pace:
         for t in range(begin, until):
             picked = self._picked(shares, t)
             self._fit(picked, room, t)
-            for i, machine in enumerate(self._repair.machines):
-                if machine is not None:
-                    machine.run(picked[i])
-                    self._debts[i][picked[i]] -= 1.0
+            self._repair.run(picked, t)
+            for i, place in enumerate(picked):
+                self._debts[i][place] -= 1.0
             found[:, t - begin] = picked
         self._repair.done = until
         return found
@@ -179,6 +188,9 @@ class _Machine:
         self.runs.append((False,) * len(self.assets))
         self.up = [plan.assets[a].up_steps for a in self.assets]
         self.down = [plan.assets[a].down_steps for a in self.assets]
+        self.pairs = [
+            (self.assets.index(one), self.assets.index(other)) for one, other in machine.needs if {one, other} <= set(self.assets)
+        ]
         self.on = tuple(before.running[a] for a in self.assets)
         self.lasted = [before.steps[a] for a in self.assets]
         self.left = [before.starts_left[a] for a in self.assets]
@@ -187,11 +199,9 @@ class _Machine:
         self.startable = fixed.startable[self.assets]
         self.start_kw = [plan.assets[a].start_kwh / plan.step_h for a in self.assets]
 
-    def step(self, wanted: int, shares: Floats, t: int) -> int:
-        """Run the regime (−1 = none) nearest to the wanted one among those allowed."""
-        chosen = self.choice(wanted, shares, t)
-        self.run(chosen)
-        return chosen
+    def running(self, place: int) -> set[int]:
+        """The assets that a regime runs."""
+        return {a for a, runs in zip(self.assets, self.runs[place], strict=True) if runs}
 
     def choice(self, wanted: int, shares: Floats, t: int) -> int:
         """The regime nearest to the wanted one among those allowed."""
@@ -247,5 +257,7 @@ class _Machine:
                 return False
             if not now and high and self.lasted[n] < self.up[n]:
                 return False
+        if strict and any(after[one] and not after[other] and not self.on[one] for one, other in self.pairs):
+            return False
         most = self.machine.at_most
         return not strict or most is None or sum(after) <= max(most, sum(self.on))
