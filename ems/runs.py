@@ -143,7 +143,7 @@ def _next(going: Run, for_s: float | None) -> bool:
         going.finished = "for"
         return False
     upcoming = after(floor(now, every_s), every_s)
-    if not going.gate.wait_until(upcoming if end is None else min(upcoming, end)):
+    if not _waited(going, upcoming if end is None else min(upcoming, end)):
         going.finished = "done"
     elif end is not None and going.works.plant.now() >= end:
         going.finished = "for"
@@ -153,6 +153,19 @@ def _next(going: Run, for_s: float | None) -> bool:
     going.memory.take(last)
     going.nothing.advance(going.memory, last)
     return False
+
+
+def _waited(going: Run, until: datetime) -> bool:
+    """Wait for an instant and read at the end of every metering window on the way: what will be billed is seen.
+
+    False when the plant has ended.
+    """
+    window_s = going.works.site.tariff.demand_window_s
+    while (stop := after(floor(going.works.plant.now(), window_s), window_s)) < until:
+        if not going.gate.wait_until(stop):
+            return False
+        going.memory.take(going.works.read())
+    return going.gate.wait_until(until)
 
 
 def _count(going: Run, cycle: Cycle) -> None:

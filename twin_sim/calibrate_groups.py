@@ -20,7 +20,7 @@ from twin_sim.calibration import Learned, LearnedAsset, LearnedGroup, LevelEffec
 SETPOINT_STEP = 0.05
 MIN_SETPOINT_DISTANCE = 0.02
 """Two set-points nearer than this are one for learning."""
-STRETCH_LOW, STRETCH_HIGH = 0.8, 1.35
+STRETCH_LOW, STRETCH_HIGH = 0.75, 1.35
 """How far beyond the flows seen (relative to speed) a point may lie; the power law is held at its end there."""
 STRAIGHT_SHARE = 0.01
 """A point that lies nearer to the line between its neighbours than this share of power tells nothing."""
