@@ -75,11 +75,13 @@ class LocalTime:
         return NONE if time is None else f"{time.astimezone(self.zone):%Y-%m-%d %H:%M}"
 
     def near(self, time: datetime | None, now: datetime | None) -> str:
-        """Hours and minutes, with the date where it is another local day than `now`."""
+        """Hours and minutes; with the weekday on another local day than `now`, with the date beyond the week."""
         if time is None or now is None:
             return self.clock(time)
-        local = time.astimezone(self.zone)
-        return f"{local:%H:%M}" if local.date() == now.astimezone(self.zone).date() else f"{local:%a %d %b %H:%M}"
+        local, days = time.astimezone(self.zone), abs((time - now).days)
+        if local.date() == now.astimezone(self.zone).date():
+            return f"{local:%H:%M}"
+        return f"{local:%a %H:%M}" if days < 6 else f"{local:%a %d %b %H:%M}"
 
     def offset(self, now: datetime) -> timedelta:
         """What is added to UTC at `now`. Charts keep it over their whole span, so that no hour appears twice."""

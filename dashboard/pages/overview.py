@@ -129,12 +129,12 @@ def _cost_tile(key: KeyFigures, queries: Queries) -> Component:
 
 
 def _saving_tile(key: KeyFigures, queries: Queries) -> Component:
-    label = "Saving today against doing nothing"
     if key.saving is None or key.nothing is None:
-        return tile(label, NONE, queries.currency, "no comparison for today yet")
+        return tile("Saving today", NONE, queries.currency, "against doing nothing: not known yet")
     share = key.saving / abs(key.nothing.cost) if key.nothing.cost else None
-    days = f"{percent(share)}; all recorded: {money(key.whole_saving, queries.currency)}"
-    return tile(label, number(key.saving, 2 if abs(key.saving) < 1000 else 0), queries.currency, days)
+    unit = f"{queries.currency} ({percent(share)})" if share is not None else queries.currency
+    note = f"against doing nothing; in all {money(key.whole_saving, queries.currency)}"
+    return tile("Saving today", number(key.saving, 2 if abs(key.saving) < 1000 else 0), unit, note)
 
 
 def _service_tile(key: KeyFigures) -> Component:

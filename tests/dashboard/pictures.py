@@ -27,7 +27,7 @@ def take(url: str, folder: Path) -> None:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         for theme in ("light", "dark"):
             context = browser.new_context(
-                viewport={"width": 1680, "height": 980}, color_scheme="dark" if theme == "dark" else "light"
+                viewport={"width": 1560, "height": 920}, color_scheme="dark" if theme == "dark" else "light"
             )
             page = context.new_page()
             for name, (path, seen) in PAGES.items():

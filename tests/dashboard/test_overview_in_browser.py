@@ -31,7 +31,7 @@ def opened(page: Page, site: Site) -> None:
 
 def test_shows_what_is_journalled_and_grows(page: Page, site: Site) -> None:
     opened(page, site)
-    expect(page.locator("#tiles")).to_contain_text("Saving today against doing nothing")
+    expect(page.locator("#tiles")).to_contain_text("against doing nothing")
     expect(page.locator("#tiles")).to_contain_text("EUR")
     expect(page.locator("#assets tbody tr")).to_have_count(12)
     expect(page.locator("#stores-words")).to_contain_text("bar")

@@ -42,7 +42,8 @@ def test_times_are_those_of_the_site() -> None:
     time = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
     assert BERLIN.clock(time) == "00:30"
     assert BERLIN.stamp(time) == "2026-07-02 00:30"
-    assert BERLIN.near(time, datetime(2026, 7, 1, 21, 0, tzinfo=UTC)) == "Thu 02 Jul 00:30"
+    assert BERLIN.near(time, datetime(2026, 7, 1, 21, 0, tzinfo=UTC)) == "Thu 00:30"
+    assert BERLIN.near(time, datetime(2026, 6, 1, 21, 0, tzinfo=UTC)) == "Thu 02 Jul 00:30"
     assert BERLIN.midnight(time).astimezone(UTC) == datetime(2026, 7, 1, 22, 0, tzinfo=UTC)
     assert BERLIN.clock(None) == NONE
 
