@@ -28,13 +28,15 @@ def _mount() -> None:
 
 def main() -> None:
     """Run `ems`; a fault of the product's own kind is one sentence and its exit code."""
+    from rich.markup import escape
+
     from ems.console import stderr
 
     _mount()
     try:
         app()
     except EmsError as error:
-        stderr.print(f"[bold red]error:[/] {error}", markup=True)
+        stderr.print(f"[bold red]error:[/] {escape(str(error))}", markup=True, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ems.issued import Notices
 from ems.journal import parse
 from ems.memory import Memory
 from ems.site import Works
@@ -27,6 +28,7 @@ def heed(works: Works, memory: Memory, cycle: str, now: datetime) -> tuple[Plan,
     -------
     Plans of operators: they walk the same road as every other.
     """
+    _take_notices(works, memory, cycle, now)
     plans: list[Plan] = []
     for request in works.historian.open_requests():
         works.historian.append("request", [request], cycle=cycle, time=now)
@@ -40,6 +42,15 @@ def heed(works: Works, memory: Memory, cycle: str, now: datetime) -> tuple[Plan,
             plans += [plan] if plan is not None else []
         works.historian.take_request(request.id)
     return tuple(plans)
+
+
+def _take_notices(works: Works, memory: Memory, cycle: str, now: datetime) -> None:
+    """Journal what the worker noticed: only the controller writes the journal."""
+    fresh = [notice for notice in reversed(Notices(works.historian.database).latest()) if notice.id not in memory.notices]
+    memory.notices |= {notice.id for notice in fresh}
+    events = [notice for notice in fresh if isinstance(notice, Event)]
+    alarms = [notice for notice in fresh if isinstance(notice, Alarm)]
+    works.historian.append_all([("event", events), ("alarm", alarms)], cycle=cycle, time=now)
 
 
 def _one(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> Plan | None:

@@ -9,7 +9,7 @@ from ems.historian import Historian
 from ems.history import History
 from ems.kpis import Meter
 from ems.standing import Standing, rebuilt
-from plant.events import ModeChange
+from plant.events import Alarm, Event, ModeChange
 from plant.mirror import Credibility
 from plant.orders import Command, Outcome, Plan
 from plant.site import Site
@@ -47,6 +47,9 @@ class Memory:
         self.contact_was_lost = False
         self.unreadable: dict[str, str] = {}
         """Assets out of control because of bad readings, with the words why."""
+        self.notices = {event.id for event in historian.records("event", Event)}
+        self.notices |= {alarm.id for alarm in historian.records("alarm", Alarm)}
+        """What the worker noticed and is journalled already."""
         self.credibility: tuple[Credibility, ...] = ()
         self.meter = meter
 

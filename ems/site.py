@@ -9,8 +9,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from twin_sim.model import SiteModel
-
 from ems.config import LoadedSite
 from ems.forecasts import SiteForecasts, targets
 from ems.historian import Historian
@@ -25,6 +23,7 @@ from plant.tags import Snapshot
 from policy.strategies.hold import Hold
 from policy.strategies.release import Release
 from twin_sim.calibration import Calibration
+from twin_sim.model import SiteModel
 
 if TYPE_CHECKING:
     from anomaly.monitor import HealthMonitor
@@ -110,13 +109,15 @@ def build(
     """
     site = loaded.site
     units = unit_of(site)
+    historian.register(units)
+    model = SiteModel(site, calibration_of(historian))
     return Works(
         site=site,
         folder=loaded.folder,
         historian=historian,
         plant=plant,
-        virtual=VirtualTags(site),
-        model=SiteModel(site, calibration_of(historian)),
+        virtual=VirtualTags(site, stores=model.stores, flows=model.flows, previous=historian.latest()),
+        model=model,
         strategy=strategy_of(site),
         fallbacks=(("hold", Hold(site)), ("release", Release(site))),
         forecasts=SiteForecasts(forecasters, {name: units[name] for name in targets(site)}),

@@ -16,6 +16,7 @@ from plant.series import Forecast
 from plant.situation import Situation
 from plant.table import Table
 from plant.tags import Snapshot, Value
+from plant.times import utc
 
 
 @runtime_checkable
@@ -142,5 +143,5 @@ class Strategy(Protocol):
 
 
 def instant64(time: datetime) -> np.datetime64:
-    """A UTC instant as `datetime64[us]`."""
-    return np.datetime64(time.replace(tzinfo=None), "us")
+    """An instant as `datetime64[us]` in UTC."""
+    return np.datetime64(utc(time).replace(tzinfo=None), "us")

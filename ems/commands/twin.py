@@ -40,12 +40,15 @@ def calibrate(
 ) -> None:
     """Learn curves, store sizes and free flows from telemetry, judge them on its last part, and keep them for the twin.
 
+    Demands that are known from balances are worked out anew with what was learned.
     The newest calibration is the one that `ems run` and `ems whatif` use.
     """
     from ems import console
     from ems.config import historian_url, load
     from ems.historian import Historian
+    from ems.virtual import VirtualTags, derive
     from twin_sim.calibrate import calibrate as learn
+    from twin_sim.model import SiteModel
 
     loaded = load(site)
     first, last = _instant("--since", since), _instant("--until", until)
@@ -57,6 +60,8 @@ def calibrate(
         learned = learn(loaded.site, table)
         if not try_only:
             historian.append("calibration", [learned], cycle="", time=learned.end)
+            model = SiteModel(loaded.site, learned)
+            derive(historian, VirtualTags(loaded.site, stores=model.stores, flows=model.flows), loaded.site)
     console.emit(learned, as_json, tables(learned), "\n".join(learned.words))
 
 
