@@ -59,8 +59,8 @@ def planned_from(situation: Situation) -> Mode:
     Where any asset is in ADVISE or CONTROL, those in SHADOW really run under local control and must be taken as such;
     on a site that is altogether in SHADOW the plan says what would be done.
     """
-    highest = max((state.mode.rank for state in situation.assets), default=0)
-    return Mode.SHADOW if highest <= Mode.SHADOW.rank else Mode.ADVISE
+    commanding = (Mode.ADVISE, Mode.CONTROL)
+    return Mode.ADVISE if any(state.mode in commanding for state in situation.assets) else Mode.SHADOW
 
 
 def _unknown_surroundings(situation: Situation, envelope: Envelope | None) -> str:

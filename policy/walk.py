@@ -84,6 +84,7 @@ class _Walk:
         self.power = {name: np.zeros(steps) for name in names}
         self.levels = {store.name: np.zeros(steps + 1) for store in situation.store_specs}
         self.unserved = {service.name: np.zeros(steps) for service in situation.services}
+        self.known: dict[tuple[int, frozenset[str], tuple[float | None, ...]], Operating] = {}
         self.ambient = {store.name: ambient_of(situation, store) for store in situation.store_specs}
         self.power_factor = [self._factor(envelope.power_factor) for envelope in situation.envelopes]
         self.output_factor = [self._factor(envelope.output_factor) for envelope in situation.envelopes]
@@ -123,7 +124,7 @@ class _Walk:
 
     def _operate(self, index: int, envelope: Envelope, step: int, moment: Moment, books: _Books) -> None:
         running = frozenset(name for name in envelope.assets if moment.on[name])
-        done: Operating = at_setpoints(envelope, running, moment.setpoints)
+        done = self._done(index, envelope, running, moment.setpoints)
         powers = dict.fromkeys(envelope.assets, 0.0)
         if done.regime is not None:
             names = envelope.regimes[done.regime].running
@@ -138,6 +139,13 @@ class _Walk:
         books.put(envelope.store, envelope.service, done.output_per_h * self.output_factor[index][step])
         books.put(envelope.input_store, None, -done.input_per_h)
         books.put(envelope.second_store, None, done.second_output_per_h)
+
+    def _done(self, index: int, envelope: Envelope, running: frozenset[str], setpoints: Mapping[str, float | None]) -> Operating:
+        """Where the machines of an envelope run; rules seldom change set-points, so what was found once is kept."""
+        key = (index, running, tuple(setpoints[name] for name in envelope.assets))
+        if key not in self.known:
+            self.known[key] = at_setpoints(envelope, running, setpoints)
+        return self.known[key]
 
     def _demand(self, step: int, moment: Moment, books: _Books) -> None:
         for service in self.situation.services:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from plant.assets import Store
 from plant.orders import Plan, Reason
 from plant.site import Site
 from plant.situation import Situation
@@ -46,8 +47,11 @@ class PriceRule:
             if envelope.store is not None and say(situation, name).commanded and _fills(situation, name)
         }
 
+        stores = {name: _store(situation, name) for name in ruled}
+        cheap = {name: price <= _cheap(price) for name, price in ruled.items()}
+
         def rule(name: str, moment: Moment) -> Wish:
-            return self._wish(situation, name, ruled[name], moment) if name in ruled else local(name, moment)
+            return _wish(stores[name], bool(cheap[name][moment.step]), moment) if name in ruled else local(name, moment)
 
         named = frozenset(ruled)
         walked = walk(situation, patient(situation, rule, named), ahead)
@@ -77,14 +81,16 @@ class PriceRule:
             ),
         )
 
-    def _wish(self, situation: Situation, name: str, price: Floats, moment: Moment) -> Wish:
-        envelope = situation.envelope(name)
-        assert envelope is not None  # only assets of an envelope are ruled
-        store = next(found for found in situation.store_specs if found.name == envelope.store)
-        fullness = (moment.levels[store.name] - store.low) / max(store.high - store.low, 1e-9)
-        if fullness <= LOW:
-            return Wish(on=True)
-        return Wish(on=bool(fullness < HIGH and price[moment.step] <= _cheap(price)))
+
+def _store(situation: Situation, name: str) -> Store:
+    envelope = situation.envelope(name)
+    assert envelope is not None  # only assets of an envelope are ruled
+    return next(found for found in situation.store_specs if found.name == envelope.store)
+
+
+def _wish(store: Store, cheap: bool, moment: Moment) -> Wish:
+    fullness = (moment.levels[store.name] - store.low) / max(store.high - store.low, 1e-9)
+    return Wish(on=fullness <= LOW or (fullness < HIGH and cheap))
 
 
 def _cheap(price: Floats) -> float:
