@@ -93,7 +93,7 @@ class Forecaster(ABC):
         self.correction = Correction()
         self.target, self.model_id, self.step_s = "", "", 0.0
         self.words: tuple[str, ...] = ()
-        self.base, self.season = 0, False
+        self.base, self.season, self.lowest = 0, False, -np.inf
         self.learned: list[Learned] = []
         self.names: tuple[str, ...] = ()
         self.past: list[Past] = []
@@ -128,6 +128,8 @@ class Forecaster(ABC):
         self.target = target
         rng = np.random.default_rng(self.seed)
         self.base, self.season = nearest_base(days), days.values.shape[0] >= SEASON_DAYS
+        # What has never been negative (a load, a flow, light) is not forecast to be.
+        self.lowest = 0.0 if np.nanmin(days.values) >= 0 else -np.inf
         self.words = _words_on(days, self.known, history)
         self.learned, self.past = [], []
         for lead in range(self.leads):
@@ -151,6 +153,7 @@ class Forecaster(ABC):
         for lead in np.unique(lead_of):
             mine = lead_of == lead
             found[mine] = self._corrected_row(table, days, int(lead), first_slot)[slots[mine]]
+        found = np.maximum(found, self.lowest)
         words = "; ".join(self.words)
         p10, p50, p90 = (
             Series(start=start, step_s=self.step_s, values=tuple(found[:, end].tolist()), unit=self.unit) for end in range(3)
@@ -183,7 +186,7 @@ class Forecaster(ABC):
             actual = np.full(raw.shape[:2], np.nan)
             actual[: days.values.shape[0]] = days.values[: raw.shape[0]]
             parts.append(corrected(raw, actual, rows + lead, lead, self.correction))
-        return np.concatenate(parts, axis=1)
+        return np.maximum(np.concatenate(parts, axis=1), self.lowest)
 
     def laid_out(self, history: Table, target: str, first_slot: int = 0, until: np.datetime64 | None = None) -> Days:
         """The target of a table as days × slots."""

@@ -75,7 +75,8 @@ def test_survives_gaps_and_any_time_of_day(kind: str) -> None:
     holes = changed(table, "load_kw", np.where(rng.random(len(table)) < 0.5, np.nan, table.columns["load_kw"]))
     forecast = fitted(kind).predict(holes, None, ISSUE + timedelta(hours=7), 30)
     assert np.isfinite(forecast.p10.values).all()
-    assert min(forecast.p10.values) > 0
+    assert min(forecast.p10.values) >= 0
+    assert 60 < min(forecast.p50.values) < max(forecast.p50.values) < 240
 
 
 @pytest.mark.parametrize("kind", KINDS)
