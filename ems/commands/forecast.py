@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
     from forecasting.backtest import Backtest, Made
-    from plant.table import Times
+    from plant.table import Table, Times
 
 _EXAMPLE = "Example: ems forecast backtest --csv load.csv.gz --time time --target load_kw --country DE --out forecasts.csv"
 
@@ -40,8 +40,6 @@ def backtest(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Forecast the last part of a series from each of its local midnights, and measure."""
-    from datasets.frame import read_csv
-    from datasets.repair import even, repaired
     from ems.console import emit, stderr
     from forecasting.backtest import Protocol
     from forecasting.backtest import backtest as run
@@ -53,24 +51,32 @@ def backtest(
     except ValueError as error:
         raise ConfigError(f"--horizon: {error}") from error
     columns = tuple(known or ())
-    loaded = read_csv(csv, time=time, columns=tuple(dict.fromkeys((target, *columns))), timezone_name=timezone)
-    table = even(loaded.table)
-    clean, reports = repaired(table.only(target))
+    table, history, timezone_name, words = _read(csv, time, target, columns, timezone)
     protocol = Protocol(
-        horizon_s=horizon_s, test_share=test_share, model=model, refit_days=refit, seed=seed, timezone=loaded.timezone,
+        horizon_s=horizon_s, test_share=test_share, model=model, refit_days=refit, seed=seed, timezone=timezone_name,
         country=country, known=columns,
     )  # fmt: skip
-    history = type(table)(times=table.times, columns={**table.columns, **clean.columns})
     found = run(history, target, protocol, actual=table, said=stderr.print)
-    for line in (
-        *loaded.words,
-        *found.words,
-        *(f"{r.column}: {r.flat} rows of a dead sensor taken out" for r in reports if r.flat),
-    ):
+    for line in (*words, *found.words):
         stderr.print(line)
     if out is not None:
-        write_rows(out, found.made[0], loaded.timezone)
+        write_rows(out, found.made[0], timezone_name)
     emit(document(found), as_json, (_table(found),))
+
+
+def _read(
+    csv: Path, time: str, target: str, known: tuple[str, ...], timezone: str | None
+) -> tuple[Table, Table, str, tuple[str, ...]]:
+    """The file as it is, the same with dead sensors taken out of the target, its clock, and what is to be said."""
+    from datasets.frame import read_csv
+    from datasets.repair import even, repaired
+
+    loaded = read_csv(csv, time=time, columns=tuple(dict.fromkeys((target, *known))), timezone_name=timezone)
+    table = even(loaded.table)
+    clean, (report,) = repaired(table.only(target))
+    history = replace(table, columns={**table.columns, **clean.columns})
+    taken = [f"{report.column}: {report.flat} rows of a dead sensor taken out"] if report.flat else []
+    return table, history, loaded.timezone, (*loaded.words, *taken)
 
 
 def document(found: Backtest) -> dict[str, object]:
