@@ -31,8 +31,9 @@ say() { echo "richmond: $*" >&2; }
 theirs=$root/.venv-richmond
 if [ ! -x "$theirs/bin/python" ] || ! "$theirs/bin/python" -c "import epyt, opcua, wntr" 2>/dev/null; then
     say "making the plant's environment"
+    mkdir -p "$out"
     python3 -m venv "$theirs"
-    "$theirs/bin/pip" install -q -r "$plant/requirements.txt"
+    "$theirs/bin/pip" install -q -r "$plant/requirements.txt" >"$out/environment.log" 2>&1 || { cat "$out/environment.log" >&2; exit 1; }
 fi
 rm -rf "$work"
 mkdir -p "$work"
