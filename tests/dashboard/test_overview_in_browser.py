@@ -26,7 +26,7 @@ def opened(page: Page, site: Site) -> None:
     site.scribe.run(1)
     page.wait_for_selector(LIVE, timeout=90_000)
     page.wait_for_selector("#tiles .tile", timeout=90_000)
-    page.wait_for_function(f"({COUNT})() > 0", timeout=90_000)
+    page.wait_for_function(f"() => ({COUNT})() > 0", timeout=90_000)
 
 
 def test_shows_what_is_journalled_and_grows(page: Page, site: Site) -> None:
@@ -39,7 +39,7 @@ def test_shows_what_is_journalled_and_grows(page: Page, site: Site) -> None:
     before, last = page.evaluate(COUNT), page.evaluate(LAST)
     clock = page.locator("#plant-clock b").inner_text()
     site.scribe.run(2)
-    page.wait_for_function(f"({LAST})() > '{last}'", timeout=60_000)
+    page.wait_for_function(f"() => ({LAST})() > '{last}'", timeout=60_000)
     assert page.evaluate(COUNT) > before
     expect(page.locator("#plant-clock b")).not_to_have_text(clock)
     assert page.locator("#power .scatterlayer .trace").count() >= 5
@@ -56,10 +56,10 @@ def test_theme_changes_page_and_charts_and_is_kept(page: Page, site: Site) -> No
     opened(page, site)
     light = page.evaluate(COLOUR)
     page.click("#theme-button")
-    page.wait_for_function(f"({COLOUR})() !== '{light}'")
+    page.wait_for_function(f"() => ({COLOUR})() !== '{light}'")
     page.reload()
     page.wait_for_selector("html[data-theme=dark]")
-    page.wait_for_function(f"({COUNT})() > 0", timeout=90_000)
+    page.wait_for_function(f"() => ({COUNT})() > 0", timeout=90_000)
     assert page.evaluate(COLOUR) != light
 
 
@@ -75,7 +75,7 @@ def test_a_lost_server_is_seen_and_the_gap_filled(page: Page, site: Site, watche
     page.evaluate("window.neverReloaded = true")
     site.start()
     page.wait_for_selector(LIVE, timeout=90_000)
-    page.wait_for_function(f"({LAST})() > '{last}'", timeout=60_000)
+    page.wait_for_function(f"() => ({LAST})() > '{last}'", timeout=60_000)
     assert len([time for time in page.evaluate(TIMES) if time > last]) >= 8
     assert page.evaluate("window.neverReloaded") is True
 
