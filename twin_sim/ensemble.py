@@ -361,7 +361,7 @@ class Ensemble(Cells):
 
     def conditions_of(self, block: Block) -> Any:
         """What the machines of a block find now, levels included."""
-        return self.outside.conditions(block, max(self._driver_step, 0), self.level)
+        return self.outside.conditions(block, max(self._driver_step, 0), self.level, everything=True)
 
     def audited_until_now(self) -> Audit:
         """Energy and flows of every machine since the start.

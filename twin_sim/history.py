@@ -18,6 +18,7 @@ from twin_sim.layout import Block, Layout
 from twin_sim.mismatch import differing
 from twin_sim.model import SiteModel
 from twin_sim.noise import spread
+from twin_sim.outside import Ints
 from twin_sim.state import MachineState, TwinState
 
 TICK_S = 300.0
@@ -135,13 +136,14 @@ class _Kept:
         pairs = (("power", self.power), ("output", self.output), ("setpoint", self.setpoint), ("running", self.on))
         return {tag: array[row] for part, array in pairs if (tag := getattr(asset.tags, part)) is not None}
 
-    def _of_sensors(self, block: Block, drivers: Drivers, site: Site, at: Floats) -> dict[str, Floats]:
+    def _of_sensors(self, block: Block, drivers: Drivers, site: Site, at: Ints) -> dict[str, Floats]:
         names = self._ensemble.layout.names[block.rows]
         outdoor = drivers.tags.get(site.limits.outdoor or "")
         conditions = Conditions(
             level=self.level[np.minimum(block.stores, self.level.shape[0] - 1)],
             outdoor=15.0 if outdoor is None else outdoor[at, 0],
             health=np.array([drivers.health[name][at, 0] if name in drivers.health else np.ones(at.size) for name in names]),
+            availability=self._ensemble.outside.availability_over(block, at),
         )
         shown = block.kind.sensors(self.setpoint[block.rows], conditions, self.producing[block.rows])
         found: dict[str, Floats] = {}

@@ -15,6 +15,8 @@ from plant.table import Floats
 from twin_sim.drivers import Drivers
 from twin_sim.layout import Block, Layout
 
+Ints = npt.NDArray[np.int64]
+EVERYTHING = frozenset({"level", "input_level", "health"})
 MILD_C = 15.0
 """Outdoor temperature where no tag tells it."""
 
@@ -114,9 +116,11 @@ class Outside:
                 seen[control.on] = local.date() not in self._closed and any(local_hours(text).holds(local) for text in control.on)
         return np.array([seen[control.on] for _, control in self.layout.schedules], dtype=bool)[:, None]
 
-    def conditions(self, block: Block, step: int, level: Floats, running_s: Floats | None = None) -> Conditions:
-        """What the machines of a block find: only what their kind depends on is filled in."""
-        needs = block.kind.depends_on
+    def conditions(
+        self, block: Block, step: int, level: Floats, running_s: Floats | None = None, *, everything: bool = False
+    ) -> Conditions:
+        """What the machines of a block find: what their kind's work depends on, or (for their sensors) everything."""
+        needs = EVERYTHING if everything else block.kind.depends_on
         return Conditions(
             level=level[block.stores] if "level" in needs else 0.0,
             input_level=level[block.input_stores] if "input_level" in needs else 0.0,
@@ -137,6 +141,11 @@ class Outside:
         if not any(item is not None for item in found):
             return 1.0
         return _stacked([None if item is None else np.maximum(item[0][step] / item[1], 0.0) for item in found], self.futures)
+
+    def availability_over(self, block: Block, steps: Ints) -> Floats:
+        """Share of its rating that each machine of a block could give in the first future, shape (machines, steps)."""
+        found = self._available[block.rows.start] or [None] * (block.rows.stop - block.rows.start)
+        return np.stack([np.ones(steps.size) if item is None else np.maximum(item[0][steps, 0] / item[1], 0.0) for item in found])
 
     def drivers_of(self) -> Mapping[str, Floats]:
         """The tags as they were given."""
