@@ -132,9 +132,10 @@ def _saving_tile(key: KeyFigures, queries: Queries) -> Component:
     if key.saving is None or key.nothing is None:
         return tile("Saving today", NONE, queries.currency, "against doing nothing: not known yet")
     share = key.saving / abs(key.nothing.cost) if key.nothing.cost else None
-    unit = f"{queries.currency} ({percent(share)})" if share is not None else queries.currency
-    note = f"against doing nothing; in all {money(key.whole_saving, queries.currency)}"
-    return tile("Saving today", number(key.saving, 2 if abs(key.saving) < 1000 else 0), unit, note)
+    note = f"{percent(share)} against doing nothing"
+    whole = f"All recorded: {money(key.whole_saving, queries.currency)} against doing nothing, demand charge not counted"
+    value = number(key.saving, 2 if abs(key.saving) < 1000 else 0)
+    return tile("Saving today", value, queries.currency, html.Span(note, title=whole))
 
 
 def _service_tile(key: KeyFigures) -> Component:
