@@ -17,7 +17,7 @@ from anomaly.judgement import Judgement
 from anomaly.modes import Modes
 from anomaly.part import Part
 from anomaly.profiles import ADVISORY, CONTROL, Profile
-from anomaly.views import View, alarms, filled, precision, telling, view
+from anomaly.views import View, alarms, filled, precision, streams, telling, view
 from plant.errors import DataError, NotFoundError
 from plant.health import Health
 from plant.identity import content_id
@@ -228,7 +228,8 @@ class Learner(ABC):
         quantile = profile.quantile(len(held_out) / profile.average_rows)
         each = np.maximum(np.quantile(held_out, quantile, axis=0), np.finfo(float).tiny)
         together = float(np.quantile((held_out / each).max(axis=1), quantile))
-        windows = float(np.median([len(table) for table in tables])) / profile.average_rows
+        rarest = [min((at.size for at in streams(self._modes(table).codes(table))), default=1) for table in tables]
+        windows = float(np.median(rarest)) / profile.average_rows
         normals = [baseline.normal(table) for baseline, table in zip(self._memory.baselines.values(), tables, strict=True)]
         thresholds = each * together * profile.margin * _unseen(windows)
         smooth = self._smooth(profile, normals)
@@ -268,7 +269,8 @@ class Learner(ABC):
 def _unseen(windows: float) -> float:
     """How much wider the spread may be than so many independent windows showed: the upper limit of its confidence interval.
 
-    sqrt((m − 1) / χ²(α, m − 1)). What a machine does slowly cannot be seen in three windows, nor learned from its neighbours.
+    sqrt((m − 1) / χ²(α, m − 1)). What a machine does slowly cannot be seen in three windows, nor learned from its neighbours;
+    what it rarely does (running, or standing) counts.
     """
     freedom = max(windows - 1.0, 1.0)
     return max(1.0, float(np.sqrt(freedom / stats.chi2.ppf(_UNSEEN_SHARE, freedom))))

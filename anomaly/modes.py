@@ -29,7 +29,7 @@ class Modes:
     power
         Column of the power; None = the machine has one mode.
     rated
-        95th percentile of the healthy power, its unit.
+        95th percentile of the healthy power in either direction (a battery charges and discharges), its unit.
     warm_up_rows
         Rows after a start that count as warm-up: a quarter of an hour, at least one row.
     """
@@ -40,10 +40,10 @@ class Modes:
 
     @classmethod
     def learned(cls, history: Table, power: str | None) -> Self:
-        """Modes as healthy rows show them; one mode only if the power is missing or never above zero."""
+        """Modes as healthy rows show them; one mode only if the power is missing or always zero."""
         values = history.columns.get(power, np.empty(0)) if power is not None else np.empty(0)
         known = values[np.isfinite(values)]
-        rated = float(np.quantile(known, 0.95)) if known.size else 0.0
+        rated = float(np.quantile(np.abs(known), 0.95)) if known.size else 0.0
         if rated <= 0.0:
             return cls()
         rows = max(1, round(_WARM_UP_S / history.step_s)) if history.step_s else 1
@@ -53,7 +53,7 @@ class Modes:
         """The mode of each row, shape (rows,)."""
         if self.power is None:
             return np.full(len(table), FULL_LOAD, dtype=np.int8)
-        load: Floats = table.columns.get(self.power, np.full(len(table), np.nan)) / self.rated
+        load: Floats = np.abs(table.columns.get(self.power, np.full(len(table), np.nan))) / self.rated
         codes = np.where(load >= _FULL_SHARE, FULL_LOAD, np.where(load >= _OFF_SHARE, PART_LOAD, OFF)).astype(np.int8)
         known = np.isfinite(load)
         running = known & (codes != OFF)
