@@ -13,6 +13,7 @@ from ems.config import historian_url
 from ems.historian import Historian
 from plant.orders import Command
 from tests.dashboard import works
+from tests.dashboard.scribe import Scribe
 
 CYCLES = 30
 
@@ -21,7 +22,7 @@ CYCLES = 30
 def historian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Historian]:
     loaded = works.loaded(tmp_path_factory.mktemp("works"))
     with Historian(historian_url(loaded)) as opened:
-        works.Scribe(loaded, opened).run(CYCLES)
+        Scribe(loaded, opened).run(CYCLES)
         yield opened
 
 
