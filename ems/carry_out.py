@@ -78,15 +78,14 @@ def gate_time(commands: Sequence[Command]) -> datetime:
 def _sent(
     works: Works, memory: Memory, gate: Gate, command: Command, verdict: Verdict | None, by_person: bool
 ) -> Written | Outcome:
-    standing = memory.standings[command.asset]
-    mode = standing.effective(works.site.control.mode)
+    lock, mode = memory.standings[command.asset].lock, memory.mode_of(command.asset)
     needed = Mode.ADVISE if by_person else Mode.CONTROL
     writes = writes_of(works.site.asset(command.asset), command)
     if command.action is not Action.RELEASE and mode.rank < needed.rank:
         would = ", ".join(f"{write.tag} = {write.value}" for write in writes)
         word = "waits for approval: would write" if mode is Mode.ADVISE else "would write"
         return ended(command, OutcomeKind.NOT_SENT, command.at, f"{mode.value}: {word} {would}")
-    refusal = gate.refusal(command, standing, verdict.valid_while if verdict else (), by_person)
+    refusal = gate.refusal(command, lock, mode, verdict.valid_while if verdict else (), by_person)
     if refusal is not None:
         kind = OutcomeKind.EXPIRED if refusal.startswith("expired") else OutcomeKind.REFUSED
         return ended(command, kind, command.at, refusal)

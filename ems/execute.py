@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ems.standing import Standing
 from plant.assets import Asset, Mode, TagWrite
 from plant.errors import EmsError, NotConnectedError
 from plant.identity import content_id
 from plant.orders import Action, Bound, Command, Outcome, OutcomeKind, Reason
 from plant.ports import Plant
 from plant.site import Site
+from plant.situation import Lock
 from plant.tags import Quality, Snapshot, Value
 
 METER_KW = 0.3
@@ -65,7 +65,9 @@ class Gate:
         self.advances += 1
         return self._plant.wait_until(time)
 
-    def refusal(self, command: Command, standing: Standing, valid_while: tuple[Bound, ...], by_person: bool) -> str | None:
+    def refusal(
+        self, command: Command, lock: Lock | None, mode: Mode, valid_while: tuple[Bound, ...], by_person: bool
+    ) -> str | None:
         """Why a command must not be written now; None if it may."""
         snapshot = self._read()
         asset = self._site.asset(command.asset)
@@ -74,18 +76,11 @@ class Gate:
         if command.action is Action.RELEASE:
             return None if asset.release else "the site file states no release for it"
         return (
-            self._mode_refusal(standing, by_person)
+            _mode_refusal(lock, mode, by_person)
             or self._permit_refusal(asset, command, snapshot)
             or self._bound_refusal(valid_while, snapshot)
             or self._minimum_times(command)
         )
-
-    def _mode_refusal(self, standing: Standing, by_person: bool) -> str | None:
-        if standing.lock is not None:
-            return f"locked by {standing.lock.who}: {standing.lock.why}"
-        mode = standing.effective(self._site.control.mode)
-        needed = Mode.ADVISE if by_person else Mode.CONTROL
-        return f"mode is {mode.value}" if mode.rank < needed.rank else None
 
     def _permit_refusal(self, asset: Asset, command: Command, snapshot: Snapshot) -> str | None:
         tags = asset.tags
@@ -168,6 +163,13 @@ class Gate:
     def judged(self, item: Written, snapshot: Snapshot) -> Outcome:
         """The outcome that a snapshot shows for a command that was written."""
         return judge(self._site.asset(item.command.asset), item, snapshot)
+
+
+def _mode_refusal(lock: Lock | None, mode: Mode, by_person: bool) -> str | None:
+    if lock is not None:
+        return f"locked by {lock.who}: {lock.why}"
+    needed = Mode.ADVISE if by_person else Mode.CONTROL
+    return f"mode is {mode.value}" if mode.rank < needed.rank else None
 
 
 def writes_of(asset: Asset, command: Command) -> tuple[TagWrite, ...]:

@@ -9,6 +9,7 @@ from ems.historian import Historian
 from ems.history import History
 from ems.kpis import Meter
 from ems.standing import Standing, rebuilt
+from plant.assets import Mode
 from plant.events import Alarm, Event, ModeChange
 from plant.mirror import Credibility
 from plant.orders import Command, Outcome, Plan
@@ -63,6 +64,16 @@ class Memory:
         """A plan is in force from now on; one without courses leaves the last one in force."""
         if plan.courses:
             self.previous = plan
+
+    def believe(self, credibility: tuple[Credibility, ...]) -> None:
+        """How far the twin agrees with the plant, asset by asset."""
+        self.credibility = credibility
+
+    def mode_of(self, asset: str) -> Mode:
+        """How far the product may go with an asset now: no further than ADVISE where its twin is not to be believed."""
+        mode = self.standings[asset].effective(self._site.control.mode)
+        doubted = any(item.asset == asset and not item.ok for item in self.credibility)
+        return Mode.ADVISE if doubted and mode is Mode.CONTROL else mode
 
     def told(self, command: Command, outcome: Outcome) -> None:
         """A command ended."""

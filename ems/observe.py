@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,8 +20,6 @@ from plant.table import Table
 from plant.tags import Quality, Snapshot
 from plant.times import utc
 
-LOOKED_BACK = timedelta(days=2)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
@@ -32,7 +30,12 @@ class Observed:
 
 
 def observe(
-    site: Site, snapshot: Snapshot, history: Table, standings: Mapping[str, Standing], credibility: tuple[Credibility, ...]
+    site: Site,
+    snapshot: Snapshot,
+    history: Table,
+    standings: Mapping[str, Standing],
+    mode_of: Callable[[str], Mode],
+    credibility: tuple[Credibility, ...],
 ) -> Observed:
     """Read assets and stores off a snapshot.
 
@@ -42,16 +45,26 @@ def observe(
         Running tags of the last days, from the historian: starts used today and the time of the last change.
     standings
         Last orders, modes and locks by asset.
+    mode_of
+        How far the product may go with an asset now.
     credibility
-        Agreement of twin and plant; an asset outside its bounds is not approved for CONTROL.
+        Agreement of twin and plant, for the words.
     """
     doubted = {item.asset: item.words for item in credibility if not item.ok}
     stores = tuple(_store_state(store.name, store.level, snapshot) for store in site.stores)
     unknown = {state.store for state in stores if not state.good}
     states = []
     for asset in site.assets:
-        words = _what_is_bad(site, asset, snapshot, unknown)
-        states.append(_asset_state(site, asset, snapshot, history, standings[asset.name], words, doubted))
+        bad = _what_is_bad(site, asset, snapshot, unknown)
+        states.append(
+            replace(
+                _asset_state(site, asset, snapshot, history),
+                mode=mode_of(asset.name),
+                released=standings[asset.name].released,
+                good=not bad,
+                words=f"not readable: {bad}" if bad else doubted.get(asset.name, ""),
+            )
+        )
     return Observed(assets=tuple(states), stores=stores)
 
 
@@ -75,16 +88,11 @@ def _what_is_bad(site: Site, asset: Asset, snapshot: Snapshot, unknown: set[str]
     return ", ".join([*bad, *sorted(stores_of(site, asset) & unknown)])
 
 
-def _asset_state(
-    site: Site, asset: Asset, snapshot: Snapshot, history: Table, standing: Standing, bad: str, doubted: Mapping[str, str]
-) -> AssetState:
+def _asset_state(site: Site, asset: Asset, snapshot: Snapshot, history: Table) -> AssetState:
+    """What the plant and the historian tell of an asset."""
     tags = asset.tags
     running = snapshot.truth(tags.running) if tags.running else None
     starts, since = life_today(site, history, tags.running, snapshot.time, running)
-    mode = standing.effective(site.control.mode)
-    if asset.name in doubted and mode is Mode.CONTROL:
-        mode = Mode.ADVISE
-    words = f"not readable: {bad}" if bad else doubted.get(asset.name, "")
     return AssetState(
         asset=asset.name,
         running=running,
@@ -92,11 +100,8 @@ def _asset_state(
         setpoint=snapshot.number(tags.setpoint) if tags.setpoint else None,
         power_kw=snapshot.number(tags.power) if tags.power else None,
         starts_today=starts,
-        mode=mode,
+        mode=site.control.mode,
         permit=permit(asset, snapshot),
-        released=standing.released,
-        good=not bad,
-        words=words,
     )
 
 

@@ -116,7 +116,9 @@ def build(
         folder=loaded.folder,
         historian=historian,
         plant=plant,
-        virtual=VirtualTags(site, stores=model.stores, flows=model.flows, previous=historian.latest()),
+        virtual=VirtualTags(
+            site, stores=model.stores, flows=model.flows, previous=historian.latest() if historian.span() else None
+        ),
         model=model,
         strategy=strategy_of(site),
         fallbacks=(("hold", Hold(site)), ("release", Release(site))),

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ems.memory import Memory
 from ems.observe import limits_of, observe
 from ems.site import Works
 from plant.identity import content_id
+from plant.ports import instant64
 from plant.series import Forecast, Series
 from plant.site import Site
 from plant.situation import Situation
 from plant.tags import Snapshot
 from plant.times import floor
+from twin_sim.mirror import mirror
+
+MIRRORED = timedelta(days=2)
+"""How far back twin and plant are compared."""
 
 
 def situate(works: Works, memory: Memory, snapshot: Snapshot) -> Situation:
@@ -23,8 +29,9 @@ def situate(works: Works, memory: Memory, snapshot: Snapshot) -> Situation:
     forecasts = works.forecasts.issue(table, start, control.step_s, steps)
     ambient = ambient_of(site, forecasts)
     health = works.monitor.observe(table)
-    credibility = memory.credibility
-    seen = observe(site, snapshot, table, memory.standings, credibility)
+    credibility = mirror(works.model, table.since(instant64(snapshot.time - MIRRORED))).credibility
+    memory.believe(credibility)
+    seen = observe(site, snapshot, table, memory.standings, memory.mode_of, credibility)
     made = Situation(
         id="",
         site=site.site.name,

@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 
 from ems.execute import Gate, Written, judge, release_command, same, writes_of
-from ems.standing import Standing
 from plant.assets import Mode
 from plant.errors import NotConnectedError
 from plant.orders import Action, Bound, Command, Outcome, OutcomeKind, Reason
+from plant.situation import Lock
 from plant.tags import Quality
 from tests.connectors.tank_plant import START, TankPlant
 from tests.ems.small import order, small_site
@@ -115,7 +115,7 @@ def test_a_permit_withdrawn_between_plan_and_write(tag: str, value: bool | None,
     plant.bad[tag] = (Quality.BAD if value is None else Quality.GOOD, value)
     pump = replace(PUMP, tags=replace(PUMP.tags, permit_start=tag))
     door = Gate(replace(SITE, assets=(pump,)), plant, plant.read, lambda _: None)
-    refusal = door.refusal(order(Action.STARTUP), Standing(asset="pump"), (), by_person=False)
+    refusal = door.refusal(order(Action.STARTUP), None, Mode.CONTROL, (), by_person=False)
     assert refusal is not None
     assert words in refusal
 
@@ -124,15 +124,18 @@ def test_the_door_checks_mode_lock_expiry_bounds_and_times() -> None:
     plant = TankPlant()
     start = order(Action.STARTUP)
 
-    def refusal(standing: Standing = Standing(asset="pump"), bounds: tuple[Bound, ...] = (), person: bool = False) -> str | None:  # noqa: B008  # frozen
-        return gate(plant).refusal(start, standing, bounds, person)
+    def refusal(
+        mode: Mode = Mode.CONTROL, bounds: tuple[Bound, ...] = (), person: bool = False, lock: Lock | None = None
+    ) -> str | None:
+        return gate(plant).refusal(start, lock, mode, bounds, person)
 
     assert refusal() is None
-    assert refusal(Standing(asset="pump", mode=Mode.SHADOW)) == "mode is SHADOW"
-    assert refusal(Standing(asset="pump", mode=Mode.ADVISE)) == "mode is ADVISE"
-    assert refusal(Standing(asset="pump", mode=Mode.ADVISE), person=True) is None
+    assert refusal(Mode.SHADOW) == "mode is SHADOW"
+    assert refusal(Mode.ADVISE) == "mode is ADVISE"
+    assert refusal(Mode.ADVISE, person=True) is None
+    assert refusal(lock=Lock(asset="pump", who="fitter", why="seal", since=START)) == "locked by fitter: seal"
     assert "verdict holds" in str(refusal(bounds=(Bound(tag="tank.level", low=3.5, high=5.0),)))
-    assert gate(plant, lambda _: "too soon").refusal(start, Standing(asset="pump"), (), False) == "too soon"
+    assert gate(plant, lambda _: "too soon").refusal(start, None, Mode.CONTROL, (), False) == "too soon"
     plant.time = START + timedelta(hours=1)
     assert "expired" in str(refusal())
 
@@ -140,7 +143,7 @@ def test_the_door_checks_mode_lock_expiry_bounds_and_times() -> None:
 def test_may_stop_false_is_never_stopped() -> None:
     plant = TankPlant()
     door = Gate(replace(SITE, assets=(replace(PUMP, may_stop=False),)), plant, plant.read, lambda _: None)
-    assert "may not be stopped" in str(door.refusal(order(Action.SHUTDOWN), Standing(asset="pump"), (), False))
+    assert "may not be stopped" in str(door.refusal(order(Action.SHUTDOWN), None, Mode.CONTROL, (), False))
 
 
 @pytest.mark.parametrize(
