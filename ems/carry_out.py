@@ -54,7 +54,9 @@ def carry_out(
     def end(command: Command, outcome: Outcome) -> None:
         memory.told(command, outcome)
         done.append(Ended(command=command, outcome=outcome))
-        historian.append_all([("outcome", [outcome]), ("alarm", alarms_of(command, outcome))], cycle=cycle, time=outcome.time)
+        alarms = alarms_of(command, outcome)
+        historian.append_all([("outcome", [outcome]), ("alarm", alarms)], cycle=cycle, time=outcome.time)
+        memory.alarmed(alarms)
 
     written: list[Written] = []
     for command in commands:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from twin_sim.rehearsal import rehearse
-
 from ems.carry_out import Ended, carry_out
 from ems.decide import Attempt, Decision, Rehearse, decide, weighed
 from ems.execute import Gate
 from ems.heed import heed
 from ems.memory import Memory
+from ems.notice import notice
 from ems.protect import protect, watch
 from ems.site import Works
 from ems.situate import situate
@@ -23,6 +22,7 @@ from plant.identity import content_id
 from plant.orders import OutcomeKind, Plan, Verdict
 from plant.situation import Situation
 from policy.guard import check
+from twin_sim.rehearsal import rehearse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,7 @@ def run_cycle(works: Works, memory: Memory, gate: Gate) -> Cycle:
     situation = situate(works, memory, snapshot)
     seen = [("situation", [situation]), ("forecast", situation.forecasts), ("health", situation.health)]
     works.historian.append_all(seen, cycle=cycle, time=snapshot.time)
+    notice(works, memory, cycle, situation)
     ended = list(protect(works, memory, gate, cycle, situation))
     rehearsed = rehearsal_of(works)
     for wish in wishes:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from anomaly.alarms import acknowledged, shelved
 from ems.issued import Notices
 from ems.journal import parse
 from ems.memory import Memory
 from ems.site import Works
 from plant.assets import Mode
 from plant.errors import EmsError, NotFoundError, RefusedError
-from plant.events import Alarm, AlarmState, Approval, Event, ModeChange
+from plant.events import Alarm, Approval, Event, ModeChange
 from plant.identity import content_id
+from plant.kpi import SECONDS_PER_HOUR
 from plant.orders import Action, Command, Plan, Reason, Request
 from plant.situation import Lock
 from plant.times import after, duration_s
 
 OPERATOR = "operator"
-SHELVED_AT_MOST_S = 7 * 86400.0
+SHELF = "8h"
 
 
 def heed(works: Works, memory: Memory, cycle: str, now: datetime) -> tuple[Plan, ...]:
@@ -51,6 +53,7 @@ def _take_notices(works: Works, memory: Memory, cycle: str, now: datetime) -> No
     events = [notice for notice in fresh if isinstance(notice, Event)]
     alarms = [notice for notice in fresh if isinstance(notice, Alarm)]
     works.historian.append_all([("event", events), ("alarm", alarms)], cycle=cycle, time=now)
+    memory.alarmed(alarms)
 
 
 def _one(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> Plan | None:
@@ -63,7 +66,7 @@ def _one(works: Works, memory: Memory, cycle: str, now: datetime, request: Reque
     elif request.wish in {"lock", "unlock"}:
         _locked(works, memory, cycle, now, request)
     elif request.wish in {"ack", "shelve"}:
-        _alarmed(works, cycle, now, request)
+        _alarmed(works, memory, cycle, now, request)
     else:
         raise NotFoundError(f"unknown wish {request.wish!r}")
     return None
@@ -140,12 +143,13 @@ def _locked(works: Works, memory: Memory, cycle: str, now: datetime, request: Re
     memory.locked(asset, lock if request.wish == "lock" else None)
 
 
-def _alarmed(works: Works, cycle: str, now: datetime, request: Request) -> None:
-    alarm = parse(works.historian.find(request.value or ""), Alarm)
+def _alarmed(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> None:
+    alarm = memory.alarms.get(request.value or "")
+    if alarm is None:
+        raise NotFoundError(f"no alarm {request.value!r}")
     if request.wish == "ack":
-        back = alarm.state is AlarmState.RETURNED_UNACKNOWLEDGED
-        changed = replace(alarm, state=AlarmState.NORMAL if back else AlarmState.ACKNOWLEDGED, changed_at=now)
+        changed = acknowledged(alarm, now)
     else:
-        span = min(duration_s(request.words or "8h"), SHELVED_AT_MOST_S)
-        changed = replace(alarm, state=AlarmState.SHELVED, changed_at=now, shelved_until=after(now, span))
+        changed = shelved(alarm, now, duration_s(request.words or SHELF) / SECONDS_PER_HOUR)
     works.historian.append("alarm", [changed], cycle=cycle, time=now)
+    memory.alarmed([changed])

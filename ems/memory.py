@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from ems.standing import Standing, rebuilt
 from plant.assets import Mode
 from plant.events import Alarm, Event, ModeChange
 from plant.mirror import Credibility
-from plant.orders import Command, Outcome, Plan
+from plant.orders import Action, Command, Outcome, Plan
 from plant.site import Site
 from plant.situation import Lock
 from plant.tags import Snapshot
@@ -48,8 +49,14 @@ class Memory:
         self.contact_was_lost = False
         self.unreadable: dict[str, str] = {}
         """Assets out of control because of bad readings, with the words why."""
+        self.alarms = {alarm.id: alarm for alarm in historian.records("alarm", Alarm)}
+        """Every alarm in its newest state."""
+        self.seen: Snapshot | None = None
+        """The snapshot of the last cycle."""
+        self.released: list[Command] = []
+        """Releases since the last cycle."""
         self.notices = {event.id for event in historian.records("event", Event)}
-        self.notices |= {alarm.id for alarm in historian.records("alarm", Alarm)}
+        self.notices |= set(self.alarms)
         """What the worker noticed and is journalled already."""
         self.credibility: tuple[Credibility, ...] = ()
         self.meter = meter
@@ -78,6 +85,12 @@ class Memory:
     def told(self, command: Command, outcome: Outcome) -> None:
         """A command ended."""
         self.standings[command.asset] = self.standings[command.asset].told(command, outcome)
+        if command.action is Action.RELEASE:
+            self.released.append(command)
+
+    def alarmed(self, alarms: Iterable[Alarm]) -> None:
+        """Alarms changed."""
+        self.alarms |= {alarm.id: alarm for alarm in alarms}
 
     def given_back(self, asset: str) -> None:
         """Local control has an asset without our order."""

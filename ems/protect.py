@@ -23,6 +23,7 @@ def watch(works: Works, memory: Memory, cycle: str, snapshot: Snapshot) -> None:
         works.historian.append_all(
             [("event", [found.event]), ("alarm", alarms), ("mode", changes)], cycle=cycle, time=snapshot.time
         )
+        memory.alarmed(alarms)
         for change in changes:
             memory.moded(change)
         if found.given_back:
@@ -39,6 +40,7 @@ def protect(works: Works, memory: Memory, gate: Gate, cycle: str, situation: Sit
     alarms = [_alarm(situation, name, words) for name, words in fresh.items()]
     events = [_event(situation, name, "readings are good again", "readings_good") for name in back]
     works.historian.append_all([("alarm", alarms), ("event", events)], cycle=cycle, time=situation.time)
+    memory.alarmed(alarms)
     leaving = [name for name in bad if works.site.asset(name).on_bad_data != "hold"]
     return give_back(works, memory, gate, cycle, leaving, "its readings cannot be trusted")
 

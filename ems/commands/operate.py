@@ -174,7 +174,7 @@ def acknowledge(alarm_id: str, site: Site = None, who: Who = None, why: Why = ""
 @alarms_app.command("shelve")
 def shelve(
     alarm_id: str,
-    for_: Annotated[str, typer.Option("--for", help="How long, at most 7d.")] = "8h",
+    for_: Annotated[str, typer.Option("--for", help="How long, at most 24h.")] = "8h",
     site: Site = None,
     who: Who = None,
     as_json: Json = False,
