@@ -11,11 +11,11 @@ install: .venv/product
 .venv/product: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "twin-ems needs Python 3.11 or newer with venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv >&2
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e . >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e . >&2
 	@touch $@
 
 .venv/development: pyproject.toml .venv/product
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]' >&2
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[dev]' >&2
 	@touch $@
 
 demo: .venv/product

@@ -18,7 +18,7 @@ from plant.ports import Forecaster
 from plant.site import Site
 from plant.table import Table
 
-QUICK = "random_forest"
+QUICK = "extra_trees"
 """What learns at the start of a run where no model has been approved: `auto` takes its time in `ems forecast train`."""
 
 

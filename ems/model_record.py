@@ -19,7 +19,7 @@ from plant.table import Table
 
 Kind = Literal["forecast", "health"]
 _PACKAGES: dict[Kind, str] = {"forecast": "forecasting", "health": "anomaly"}
-_LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "twin-ems")
+_LIBRARIES = ("numpy", "scikit-learn", "twin-ems")
 
 
 class State(StrEnum):

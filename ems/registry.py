@@ -27,7 +27,7 @@ from plant.identity import canonical, content_id
 
 __all__ = ["Change", "ModelRecord", "Registry", "State", "Trained", "registry_of", "versions"]
 
-_MUST_AGREE = ("code", "lightgbm", "python", "scikit-learn")
+_MUST_AGREE = ("code", "python", "scikit-learn")
 _SUFFIX = ".joblib"
 _ADAPTER = TypeAdapter(ModelRecord)
 

@@ -28,7 +28,7 @@ from twin_sim.model import SiteModel
 if TYPE_CHECKING:
     from anomaly.monitor import HealthMonitor
 
-LIBRARIES = ("highspy", "lightgbm", "numpy", "pyomo", "scikit-learn", "scipy", "simpy", "twin-ems")
+LIBRARIES = ("highspy", "numpy", "pyomo", "scikit-learn", "scipy", "simpy", "twin-ems")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

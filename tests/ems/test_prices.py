@@ -50,7 +50,11 @@ def test_a_file_beyond_its_end_repeats_its_last_day(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("time,price\n", "no column 'per_kwh'"), ("time,per_kwh\n2026-03-01T00:00,1\n", "write times like"), ("time,per_kwh\n", "no rows")],
+    [
+        ("time,price\n", "no column 'per_kwh'"),
+        ("time,per_kwh\n2026-03-01T00:00,1\n", "write times like"),
+        ("time,per_kwh\n", "no rows"),
+    ],
 )
 def test_a_bad_price_file_names_what_is_wrong(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "prices.csv").write_text(text)
@@ -75,9 +79,7 @@ def test_a_tag_price_looks_at_the_same_time_of_the_last_days() -> None:
 def test_the_peak_already_incurred_and_the_open_window_count() -> None:
     table = history(rows=96, power=40.0)
     table.columns["power"][10] = 90.0
-    prices = Billing(site(FlatPrice(kind="flat", per_kwh=0.2)), Path()).prices(
-        table, AT - timedelta(minutes=10), 900.0, 4, "power"
-    )
+    prices = Billing(site(FlatPrice(kind="flat", per_kwh=0.2)), Path()).prices(table, AT - timedelta(minutes=10), 900.0, 4, "power")
     assert prices.peak_so_far_kw == 90.0
     assert prices.open_window_kwh == pytest.approx(40.0 / 12)
 

@@ -105,7 +105,7 @@ def test_a_changed_file_is_never_loaded(tmp_path: Path) -> None:
             registry.load(record.id)
 
 
-@pytest.mark.parametrize("name", ["code", "python", "scikit-learn", "lightgbm"])
+@pytest.mark.parametrize("name", ["code", "python", "scikit-learn"])
 def test_a_model_of_another_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with Historian("sqlite://") as historian:
         registry = Registry(historian.database, tmp_path)
