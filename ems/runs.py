@@ -25,6 +25,7 @@ from plant.events import Event
 from plant.identity import content_id
 from plant.orders import Command
 from plant.site import Site
+from plant.tags import Snapshot
 from plant.times import after, floor
 
 log = logging.getLogger(__name__)
@@ -126,8 +127,12 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
             except EmsError as error:
                 in_a_row += 1
                 _failed(going, error, in_a_row)
-            if not _next(going, for_s):
-                break
+            try:
+                if not _next(going, for_s):
+                    break
+            except NotConnectedError as error:
+                in_a_row += 1
+                _failed(going, error, in_a_row)
     except KeyboardInterrupt:
         going.finished = "stopped"
     finally:
@@ -149,9 +154,9 @@ def _next(going: Run, for_s: float | None) -> bool:
         going.finished = "for"
     else:
         return True
-    last = going.works.read()
-    going.memory.take(last)
-    going.nothing.advance(going.memory, last)
+    last = _glance(going)
+    if last is not None:
+        going.nothing.advance(going.memory, last)
     return False
 
 
@@ -164,8 +169,20 @@ def _waited(going: Run, until: datetime) -> bool:
     while (stop := after(floor(going.works.plant.now(), window_s), window_s)) < until:
         if not going.gate.wait_until(stop):
             return False
-        going.memory.take(going.works.read())
+        _glance(going)
     return going.gate.wait_until(until)
+
+
+def _glance(going: Run) -> Snapshot | None:
+    """Read between two cycles; a plant that does not answer is the next cycle's to deal with."""
+    try:
+        snapshot = going.works.read()
+    except NotConnectedError as error:
+        log.warning("not read between two cycles: %s", error)
+        going.memory.contact_was_lost = True
+        return None
+    going.memory.take(snapshot)
+    return snapshot
 
 
 def _count(going: Run, cycle: Cycle) -> None:
