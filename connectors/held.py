@@ -21,15 +21,15 @@ class Held:
                 self._owner.setdefault(tag, asset.name)
         self._last: dict[str, dict[str, Value]] = {}
 
-    def note(self, tag: str, value: Value) -> None:
-        """A write was accepted (or may have been)."""
+    def note(self, tag: str, value: Value, *, sure: bool = True) -> None:
+        """A write was accepted, or (not `sure`) may have been: then it gives nothing back."""
         owner = self._owner.get(tag)
         if owner is None:
             return
         written = self._last.setdefault(owner, {})
         written[tag] = value
         release = self._assets[owner].release
-        if release and tag in {write.tag for write in release} and all(written.get(w.tag) == w.value for w in release):
+        if sure and release and tag in {write.tag for write in release} and all(written.get(w.tag) == w.value for w in release):
             del self._last[owner]
 
     def assets(self) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ems.execute import Gate, Written, ended, release_command, writes_of
@@ -59,17 +59,43 @@ def carry_out(
         memory.alarmed(alarms)
 
     written: list[Written] = []
-    for command in commands:
-        sent = _sent(works, memory, gate, command, verdict, by_person)
-        if isinstance(sent, Outcome):
-            end(command, sent)
-        else:
-            written.append(sent)
-    if written:
-        last = gate.confirm(written, end, at_once=at_once)
-        if last is not None:
-            memory.take(last)
+    try:
+        for command in commands:
+            sent = _sent(works, memory, gate, command, verdict, by_person)
+            if isinstance(sent, Outcome):
+                end(command, sent)
+            else:
+                written.append(sent)
+        last = gate.confirm(written, end, at_once=at_once) if written else None
+    except BaseException as error:
+        _ended_by(error, commands, written, done, end)
+        raise
+    if last is not None:
+        memory.take(last)
     return tuple(done)
+
+
+def _ended_by(
+    error: BaseException,
+    commands: Sequence[Command],
+    written: Sequence[Written],
+    done: Sequence[Ended],
+    end: Callable[[Command, Outcome], None],
+) -> None:
+    """A fault or a signal in the middle: every command still gets its outcome, and what was written is not forgotten."""
+    sent = {item.command.id: item for item in written}
+    finished = {item.command.id for item in done}
+    words = f"{type(error).__name__} {error}".strip()
+    for command in (command for command in commands if command.id not in finished):
+        item = sent.get(command.id)
+        if item is not None:
+            outcome = ended(command, OutcomeKind.UNCONFIRMED, item.at, f"not read back: {words}")
+            end(command, replace(outcome, written_at=item.at))
+        else:
+            end(
+                command,
+                replace(ended(command, OutcomeKind.UNCONFIRMED, command.at, f"perhaps not sent: {words}"), written_at=command.at),
+            )
 
 
 def gate_time(commands: Sequence[Command]) -> datetime:
@@ -87,6 +113,10 @@ def _sent(
         would = ", ".join(f"{write.tag} = {write.value}" for write in writes)
         word = "waits for approval: would write" if mode is Mode.ADVISE else "would write"
         return ended(command, OutcomeKind.NOT_SENT, command.at, f"{mode.value}: {word} {would}")
+    asked = [item for item in works.historian.open_requests() if item.asset == command.asset and item.wish in {"lock", "mode"}]
+    if asked and command.action is not Action.RELEASE:
+        words = f"{asked[-1].who} asked for {asked[-1].wish} since the cycle began"
+        return ended(command, OutcomeKind.REFUSED, command.at, words)
     refusal = gate.refusal(command, lock, mode, verdict.valid_while if verdict else (), by_person)
     if refusal is not None:
         kind = OutcomeKind.EXPIRED if refusal.startswith("expired") else OutcomeKind.REFUSED

@@ -22,6 +22,8 @@ from plant.tags import Quality, Snapshot, Value
 METER_KW = 0.3
 """What a meter may be off around zero."""
 SETPOINT_TOLERANCE = 0.01
+CLOCK = timedelta(milliseconds=2)
+"""A plant's clock may stop short of an instant by so much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +71,16 @@ class Gate:
         self, command: Command, lock: Lock | None, mode: Mode, valid_while: tuple[Bound, ...], by_person: bool
     ) -> str | None:
         """Why a command must not be written now; None if it may."""
-        snapshot = self._read()
         asset = self._site.asset(command.asset)
+        if lock is not None and (lock.until is None or self._plant.now() < lock.until):
+            return f"locked by {lock.who}: {lock.why}"
+        if command.action is Action.RELEASE:
+            return None if parting_writes(asset) else "the site file states neither release nor safe state for it"
+        snapshot = self._read()
         if snapshot.time >= command.expires:
             return f"expired at {command.expires:%H:%M:%S}"
-        if command.action is Action.RELEASE:
-            return None if asset.release else "the site file states no release for it"
         return (
-            _mode_refusal(lock, mode, by_person)
+            _mode_refusal(mode, by_person)
             or self._permit_refusal(asset, command, snapshot)
             or self._bound_refusal(valid_while, snapshot)
             or self._minimum_times(command)
@@ -106,13 +110,15 @@ class Gate:
     def _bound_refusal(self, bounds: tuple[Bound, ...], snapshot: Snapshot) -> str | None:
         for bound in bounds:
             value = snapshot.number(bound.tag)
-            if value is not None and not bound.low <= value <= bound.high:
+            if value is None:
+                return f"{bound.tag} cannot be read"
+            if not bound.low <= value <= bound.high:
                 return f"{bound.tag} reads {value:g}, the verdict holds from {bound.low:g} to {bound.high:g}"
         return None
 
     def send(self, command: Command) -> Written | Outcome:
         """Write one command: the set-point first, the order last."""
-        at = self._plant.now()
+        at, before = self._plant.now(), self.writes
         try:
             for write in writes_of(self._site.asset(command.asset), command):
                 self._plant.write(write.tag, write.value, command.expires)
@@ -120,6 +126,8 @@ class Gate:
         except NotConnectedError:
             return Written(command=command, at=at, held=False)
         except EmsError as error:
+            if self.writes > before:
+                return Written(command=command, at=at, held=False)
             kind = OutcomeKind.EXPIRED if at >= command.expires else OutcomeKind.REFUSED
             return ended(command, kind, at, str(error))
         return Written(command=command, at=at)
@@ -149,7 +157,7 @@ class Gate:
             still: list[Written] = []
             for item in waiting:
                 outcome = self.judged(item, snapshot)
-                due = not alive or snapshot.time >= self._deadline(item)
+                due = not alive or snapshot.time >= self._deadline(item) - CLOCK
                 if outcome.kind is OutcomeKind.CONFIRMED or due:
                     outcomes(item.command, outcome)
                 else:
@@ -165,18 +173,21 @@ class Gate:
         return judge(self._site.asset(item.command.asset), item, snapshot)
 
 
-def _mode_refusal(lock: Lock | None, mode: Mode, by_person: bool) -> str | None:
-    if lock is not None:
-        return f"locked by {lock.who}: {lock.why}"
+def _mode_refusal(mode: Mode, by_person: bool) -> str | None:
     needed = Mode.ADVISE if by_person else Mode.CONTROL
     return f"mode is {mode.value}" if mode.rank < needed.rank else None
+
+
+def parting_writes(asset: Asset) -> tuple[TagWrite, ...]:
+    """The writes that give an asset back to local control, or make it safe where it has none."""
+    return asset.release or asset.safe_state
 
 
 def writes_of(asset: Asset, command: Command) -> tuple[TagWrite, ...]:
     """The values a command puts into tags, in the order in which they are written."""
     tags, orders = asset.tags, asset.orders
     if command.action is Action.RELEASE:
-        return asset.release
+        return parting_writes(asset)
     if tags.command is None:
         return ()
     value = {Action.STARTUP: orders.startup, Action.SHUTDOWN: orders.shutdown, Action.OPTIMIZE: orders.optimize}[command.action]
@@ -211,7 +222,7 @@ def judge(asset: Asset, item: Written, snapshot: Snapshot) -> Outcome:
     if wrong:
         kind, words = OutcomeKind.NO_EFFECT, "; ".join(wrong)
         if not item.held:
-            kind, words = OutcomeKind.UNCONFIRMED, f"connection lost while writing; {words}"
+            kind, words = OutcomeKind.UNCONFIRMED, f"connection lost, or refused, in the middle of writing; {words}"
     elif missing:
         kind, words = OutcomeKind.UNCONFIRMED, f"cannot be read back: {', '.join(missing)}"
     elif running is None and power is None and command.action is not Action.RELEASE:
@@ -253,7 +264,7 @@ def _disagreements(asset: Asset, command: Command, setpoint: float | None, runni
 
 def _not_given_back(asset: Asset, snapshot: Snapshot) -> list[str]:
     wrong = []
-    for write in asset.release:
+    for write in parting_writes(asset):
         reading = snapshot.find(write.tag)
         if reading is not None and reading.value is not None and not same(reading.value, write.value):
             wrong.append(f"{write.tag} reads {reading.value}, asked {write.value}")

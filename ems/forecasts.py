@@ -53,9 +53,10 @@ class SiteForecasts:
     def _one(self, target: str, history: Table, start: datetime, step_s: float, steps: int) -> Forecast:
         model = self._forecasters.get(target)
         if model is not None:
+            # a Series refuses NaN with a ValueError: a model that gives no number is no reason to stop controlling
             try:
                 return _rounded(model.predict(history, None, start, steps), self._units[target])
-            except DataError as error:
+            except (DataError, ValueError) as error:
                 return flat(target, history, start, step_s, steps, self._units[target], str(error))
         return flat(target, history, start, step_s, steps, self._units[target], "no model has been trained")
 

@@ -15,7 +15,7 @@ from plant.errors import EmsError, NotFoundError, RefusedError
 from plant.events import Alarm, Approval, Event, ModeChange
 from plant.identity import content_id
 from plant.kpi import SECONDS_PER_HOUR
-from plant.orders import Action, Command, Plan, Reason, Request
+from plant.orders import Action, Command, Outcome, OutcomeKind, Plan, Reason, Request
 from plant.situation import Lock
 from plant.times import after, duration_s
 
@@ -99,18 +99,24 @@ def _answered(works: Works, cycle: str, now: datetime, request: Request) -> Plan
     entry = works.historian.find(request.value or "")
     advised = parse(entry, Command)
     approved = request.wish == "approve"
+    if any(item.command_id == advised.id for item in works.historian.records("approval", Approval, since=advised.at)):
+        raise RefusedError(f"command {advised.id} has been answered already")
+    ends = [item.kind for item in works.historian.records("outcome", Outcome, since=advised.at) if item.command_id == advised.id]
+    if ends != [OutcomeKind.NOT_SENT]:
+        raise RefusedError(f"command {advised.id} does not wait for an answer")
     approval = Approval(command_id=advised.id, who=request.who, time=now, approved=approved, words=request.words)
     works.historian.append("approval", [approval], cycle=cycle, time=now)
     if not approved:
         return None
-    if now > after(advised.at, max(works.site.control.every_s, works.site.control.expires_s)):
+    if now > after(advised.at, works.site.control.every_s + works.site.control.expires_s):
         raise RefusedError(f"command {advised.id} was advised at {advised.at:%H:%M} and is too old to approve")
     fresh = replace(
         advised,
         id=content_id("c", advised.id, "approved", now),
         at=now,
         expires=after(now, works.site.control.expires_s),
-        words=f"{advised.words} (approved by {request.who})",
+        reason=Reason.OPERATOR,
+        words=f"{advised.reason.value}: {advised.words} (approved by {request.who})",
     )
     return _operator_plan(works, now, fresh)
 

@@ -46,7 +46,8 @@ class Memory:
         )
         plans = historian.records("plan", Plan, newest_first=True, limit=1)
         self.previous: Plan | None = plans[0] if plans and plans[0].until > now else None
-        self.contact_was_lost = False
+        self.contact_was_lost = True
+        """Since the last cycle; at the start nobody was there."""
         self.unreadable: dict[str, str] = {}
         """Assets out of control because of bad readings, with the words why."""
         self.alarms = {alarm.id: alarm for alarm in historian.records("alarm", Alarm)}
@@ -98,7 +99,7 @@ class Memory:
 
     def moded(self, change: ModeChange) -> None:
         """An asset's mode changed."""
-        self._change(change.asset, replace(self.standings[change.asset], mode=change.mode))
+        self._change(change.asset, self.standings[change.asset].moded(change))
 
     def locked(self, asset: str, lock: Lock | None) -> None:
         """An asset was locked or unlocked."""

@@ -7,8 +7,10 @@ from ems.execute import Gate
 from ems.memory import Memory
 from ems.site import Works
 from ems.watch import noticed
+from plant.assets import Mode
 from plant.events import Alarm, AlarmState, Event, Priority
 from plant.identity import content_id
+from plant.orders import Reason
 from plant.situation import Situation
 from plant.tags import Snapshot
 
@@ -26,8 +28,7 @@ def watch(works: Works, memory: Memory, cycle: str, snapshot: Snapshot) -> None:
         memory.alarmed(alarms)
         for change in changes:
             memory.moded(change)
-        if found.given_back:
-            memory.given_back(asset.name)
+        memory.given_back(asset.name)
     memory.contact_was_lost = False
 
 
@@ -42,7 +43,15 @@ def protect(works: Works, memory: Memory, gate: Gate, cycle: str, situation: Sit
     works.historian.append_all([("alarm", alarms), ("event", events)], cycle=cycle, time=situation.time)
     memory.alarmed(alarms)
     leaving = [name for name in bad if works.site.asset(name).on_bad_data != "hold"]
-    return give_back(works, memory, gate, cycle, leaving, "its readings cannot be trusted")
+    left = give_back(works, memory, gate, cycle, leaving, "its readings cannot be trusted")
+    return (*left, *give_back(works, memory, gate, cycle, _lowered(memory), "it is no longer in CONTROL"))
+
+
+def _lowered(memory: Memory) -> list[str]:
+    """Assets that hold an order of ours although nobody controls them any more; a person's own order stays."""
+    held = {name: standing.order for name, standing in memory.standings.items() if standing.order is not None}
+    ours = {name for name, order in held.items() if order.reason is not Reason.OPERATOR}
+    return sorted(name for name in ours if memory.mode_of(name) is not Mode.CONTROL)
 
 
 def _alarm(situation: Situation, asset: str, words: str) -> Alarm:

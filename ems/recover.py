@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ems.execute import Written, ended, judge, same, writes_of
 from ems.historian import Historian
 from plant.orders import Action, Command, Outcome, OutcomeKind
@@ -23,7 +25,9 @@ def recover(site: Site, historian: Historian, snapshot: Snapshot) -> list[Outcom
 
 
 def _found(site: Site, command: Command, snapshot: Snapshot) -> Outcome:
-    asset = site.asset(command.asset)
+    asset = next((item for item in site.assets if item.name == command.asset), None)
+    if asset is None:
+        return ended(command, OutcomeKind.UNCONFIRMED, snapshot.time, "found after a restart: the site has no such asset any more")
     writes = writes_of(asset, command)
     shown = bool(writes) and all(
         (item := snapshot.find(write.tag)) is not None and same(item.value, write.value) for write in writes
@@ -36,4 +40,4 @@ def _found(site: Site, command: Command, snapshot: Snapshot) -> Outcome:
     if outcome.kind is OutcomeKind.CONFIRMED or command.action is Action.RELEASE:
         return outcome
     words = f"found after a restart: the order is in the plant, {outcome.words}"
-    return ended(command, OutcomeKind.UNCONFIRMED, snapshot.time, words)
+    return replace(ended(command, OutcomeKind.UNCONFIRMED, snapshot.time, words), written_at=command.at)

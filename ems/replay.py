@@ -76,7 +76,8 @@ class Replayer:
 
     def __init__(self, historian: Historian) -> None:
         self._historian = historian
-        self._runs = historian.records("run", RunRecord)
+        self._runs = [(entry.seq, parse(entry, RunRecord)) for entry in historian.entries("run")]
+        self._calibrations = [(entry.seq, parse(entry, Calibration)) for entry in historian.entries("calibration")]
         self._models: dict[str, SiteModel] = {}
         self._strategies: dict[tuple[str, str], Any] = {}
 
@@ -111,8 +112,8 @@ class Replayer:
         """
         plan = parse(entry, Plan)
         verdicts = [found for found in self._historian.records("verdict", Verdict, cycle=entry.cycle) if found.plan_id == plan.id]
-        runs = [run for run in self._runs if run.time <= entry.time]
-        calibrations = self._historian.entries("calibration", until=entry.time, newest_first=True, limit=1)
+        runs = [(seq, run) for seq, run in self._runs if seq < entry.seq]
+        calibrations = [found for seq, found in self._calibrations if runs and seq < runs[-1][0]]
         if not verdicts or not runs:
             raise HistorianError(f"the journal lacks the verdict or the run of plan {plan.id}")
         return Recorded(
@@ -120,23 +121,23 @@ class Replayer:
             verdict=verdicts[0],
             situation=parse(self._historian.find(plan.situation), Situation),
             reality=parse(self._historian.find(verdicts[0].situation), Situation),
-            run=runs[-1],
-            calibration=parse(calibrations[0], Calibration) if calibrations else None,
+            run=runs[-1][1],
+            calibration=calibrations[-1] if calibrations else None,
         )
 
     def one(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
         """One decision again."""
         plan, situation = recorded.plan, recorded.situation
-        if plan.strategy == OPERATOR:
+        if plan.strategy == OPERATOR or plan.cut is Cut.TIME:
             again = plan
-        elif plan.cut is Cut.TIME:
-            return self._verified(recorded)
         else:
             again = self.proposed(recorded, situation)
         model = self._model(recorded)
         judge = (lambda made, seen: rehearse(made, seen, model)) if recorded.run.rehearsal else unrehearsed
         verdict = weighed(situation, again, check, judge, reality=recorded.reality).verdict
         found = (*differences(plan.id, plan, again), *differences(plan.id, recorded.verdict, verdict, "verdict."))
+        if plan.cut is Cut.TIME and not found:
+            return self._verified(recorded)
         return ("different" if found else "identical"), found
 
     def proposed(self, recorded: Recorded, situation: Situation) -> Plan:

@@ -73,11 +73,11 @@ def report(run: Run, replayed: Replay | None) -> Report:
     for cycle in run.cycles:
         for item in cycle.ended:
             commands[item.command.action.value][item.outcome.kind.value.lower()] += 1
-        for attempt in cycle.decision.attempts:
-            fallback = attempt.plan.rung in LADDER
+        for rung, ok, rules in cycle.attempts:
+            fallback = rung in LADDER
             plans["fallback" if fallback else "proposed"] += 1
-            plans["refused"] += not fallback and not attempt.verdict.ok
-            for rule in {violation.rule for violation in attempt.verdict.violations}:
+            plans["refused"] += not fallback and not ok
+            for rule in rules:
                 because[rule] = because.get(rule, 0) + 1
     for item in run.parted:
         commands[item.command.action.value][item.outcome.kind.value.lower()] += 1
@@ -85,7 +85,7 @@ def report(run: Run, replayed: Replay | None) -> Report:
     total = run.memory.meter.total(None)
     currency = site.site.currency
     hours = ((total.end if total else run.started) - run.started).total_seconds() / SECONDS_PER_HOUR
-    decisions = sum(len(cycle.decision.attempts) for cycle in run.cycles)
+    decisions = sum(len(cycle.attempts) for cycle in run.cycles)
     return Report(
         simulated_hours=hours,
         cycles=len(run.cycles),

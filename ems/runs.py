@@ -12,7 +12,7 @@ from types import FrameType
 
 from ems.carry_out import Ended, give_back
 from ems.cycle import Cycle, run_cycle
-from ems.execute import Gate
+from ems.execute import CLOCK, Gate
 from ems.historian import this_process
 from ems.kpis import Meter
 from ems.memory import Memory
@@ -20,7 +20,7 @@ from ems.observe import too_soon
 from ems.recover import recover
 from ems.savings import Nothing
 from ems.site import Works
-from plant.errors import EmsError, HistorianError, NotConnectedError
+from plant.errors import EmsError, HistorianError, NotConnectedError, RefusedError
 from plant.events import Event
 from plant.identity import content_id
 from plant.orders import Command
@@ -32,6 +32,11 @@ log = logging.getLogger(__name__)
 
 LEASE = "run"
 LEASE_CYCLES = 4
+LOST = "lease lost"
+
+
+class LeaseLostError(RefusedError):
+    """Another run has taken over the site."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,27 @@ class RunRecord:
     versions: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What is kept of a cycle once it is journalled: a run may last for months."""
+
+    id: str
+    time: datetime
+    took_s: float
+    attempts: tuple[tuple[str, bool, tuple[str, ...]], ...]
+    """Rung, verdict and refusing rules of each plan that was weighed."""
+    ended: tuple[Ended, ...]
+
+    @classmethod
+    def of(cls, cycle: Cycle) -> Brief:
+        """The brief of a cycle."""
+        weighed = tuple(
+            (each.plan.rung, each.verdict.ok, tuple(sorted({item.rule for item in each.verdict.violations})))
+            for each in cycle.decision.attempts
+        )
+        return cls(id=cycle.id, time=cycle.time, took_s=cycle.took_s, attempts=weighed, ended=cycle.ended)
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """A run in progress and, afterwards, what became of it."""
@@ -54,7 +80,7 @@ class Run:
     gate: Gate
     nothing: Nothing
     started: datetime
-    cycles: list[Cycle] = field(default_factory=list)
+    cycles: list[Brief] = field(default_factory=list)
     parted: list[Ended] = field(default_factory=list)
     """Releases at the end, or after too many failures."""
     failures: list[str] = field(default_factory=list)
@@ -117,13 +143,15 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
     try:
         while True:
             try:
+                _renewed(going, holder, control.every_s * LEASE_CYCLES)
                 cycle = run_cycle(works, going.memory, going.gate)
-                going.cycles.append(cycle)
+                going.cycles.append(Brief.of(cycle))
                 _count(going, cycle)
                 if on_cycle is not None:
                     on_cycle(going, cycle)
-                works.historian.renew(LEASE, holder, works.plant.now(), control.every_s * LEASE_CYCLES)
                 in_a_row = 0
+            except LeaseLostError:
+                raise
             except EmsError as error:
                 in_a_row += 1
                 _failed(going, error, in_a_row)
@@ -136,13 +164,23 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
     except KeyboardInterrupt:
         going.finished = "stopped"
     finally:
-        _part(going, f"the run ends ({going.finished or 'fault'})")
+        if going.finished != LOST:
+            _part(going, f"the run ends ({going.finished or 'fault'})")
+
+
+def _renewed(going: Run, holder: str, ttl_s: float) -> None:
+    """Hold on to the site; who lost it to another run writes nothing more."""
+    try:
+        going.works.historian.renew(LEASE, holder, going.works.plant.now(), ttl_s)
+    except RefusedError as error:
+        going.finished = LOST
+        raise LeaseLostError(f"another run has taken over this site: {error}") from error
 
 
 def _next(going: Run, for_s: float | None) -> bool:
     """Wait for the next cycle; False when the run is over."""
     every_s = going.works.site.control.every_s
-    now = going.works.plant.now()
+    now = after(going.works.plant.now(), CLOCK.total_seconds())
     end = None if for_s is None else after(going.started, for_s)
     if end is not None and now >= end:
         going.finished = "for"
@@ -150,7 +188,7 @@ def _next(going: Run, for_s: float | None) -> bool:
     upcoming = after(floor(now, every_s), every_s)
     if not _waited(going, upcoming if end is None else min(upcoming, end)):
         going.finished = "done"
-    elif end is not None and going.works.plant.now() >= end:
+    elif end is not None and going.works.plant.now() >= end - CLOCK:
         going.finished = "for"
     else:
         return True
@@ -166,10 +204,12 @@ def _waited(going: Run, until: datetime) -> bool:
     False when the plant has ended.
     """
     window_s = going.works.site.tariff.demand_window_s
-    while (stop := after(floor(going.works.plant.now(), window_s), window_s)) < until:
+    stop = after(floor(after(going.works.plant.now(), CLOCK.total_seconds()), window_s), window_s)
+    while stop < until:
         if not going.gate.wait_until(stop):
             return False
         _glance(going)
+        stop = after(stop, window_s)
     return going.gate.wait_until(until)
 
 
@@ -177,15 +217,23 @@ def _glance(going: Run) -> Snapshot | None:
     """Read between two cycles; a plant that does not answer is the next cycle's to deal with."""
     try:
         snapshot = going.works.read()
-    except NotConnectedError as error:
+        going.memory.take(snapshot)
+    except EmsError as error:
         log.warning("not read between two cycles: %s", error)
-        going.memory.contact_was_lost = True
+        going.memory.contact_was_lost = going.memory.contact_was_lost or isinstance(error, NotConnectedError)
         return None
-    going.memory.take(snapshot)
     return snapshot
 
 
 def _count(going: Run, cycle: Cycle) -> None:
+    """Key figures are bookkeeping: a fault in them is no reason to stop controlling."""
+    try:
+        _counted(going, cycle)
+    except EmsError as error:
+        log.warning("key figures of the cycle at %s are missing: %s", cycle.time, error)
+
+
+def _counted(going: Run, cycle: Cycle) -> None:
     lowest = min((item.score for item in cycle.situation.health if item.score is not None), default=None)
     kpi = going.memory.meter.since_last(cycle.time, lowest)
     idle = going.nothing.advance(going.memory, cycle.situation.snapshot)
@@ -207,7 +255,7 @@ def _failed(going: Run, error: EmsError, in_a_row: int) -> None:
     except HistorianError as unrecorded:
         log.error("and cannot be recorded: %s", unrecorded)
     limit = going.works.site.control.release_after
-    if in_a_row == limit:
+    if in_a_row >= limit:
         _part(going, f"{limit} cycles failed in a row")
     if in_a_row >= limit and (isinstance(error, HistorianError) or (lost and going.works.site.connection.lock_step)):
         going.finished = words

@@ -11,6 +11,8 @@ from plant.events import ModeChange
 from plant.orders import Action, Command, Outcome, OutcomeKind
 from plant.situation import Lock
 
+EMS = "ems"
+"""Who lowers a mode when no person does."""
 SENT = frozenset({OutcomeKind.CONFIRMED, OutcomeKind.NO_EFFECT, OutcomeKind.UNCONFIRMED})
 
 
@@ -36,9 +38,17 @@ class Standing:
         """The standing after a command ended."""
         if outcome.kind not in SENT:
             return self
+        if outcome.kind is OutcomeKind.UNCONFIRMED and outcome.written_at is None:
+            return self
         if command.action is Action.RELEASE:
-            return replace(self, order=None, confirmed=outcome.kind is OutcomeKind.CONFIRMED, sent_at=outcome.time)
+            done = outcome.kind is OutcomeKind.CONFIRMED
+            return replace(self, order=None if done else command, confirmed=done, sent_at=outcome.time)
         return replace(self, order=command, confirmed=outcome.kind is OutcomeKind.CONFIRMED, sent_at=outcome.time)
+
+    def moded(self, change: ModeChange) -> Standing:
+        """The standing after a change of mode; a machine that somebody else took over is no longer ours."""
+        taken = change.who == EMS and change.mode is Mode.OBSERVE and self.sent_at is not None and change.time >= self.sent_at
+        return replace(self, mode=change.mode, order=None if taken else self.order)
 
     def effective(self, site_mode: Mode) -> Mode:
         """The lower of the site's mode and the asset's own."""
@@ -63,7 +73,7 @@ def rebuilt(
             standings[command.asset] = standings[command.asset].told(command, ended[command.id])
     for change in modes:
         if change.asset in standings:
-            standings[change.asset] = replace(standings[change.asset], mode=change.mode)
+            standings[change.asset] = standings[change.asset].moded(change)
     for lock in locks:
         if lock.asset in standings:
             open_lock = lock if lock.until is None or lock.until > lock.since else None

@@ -10,7 +10,7 @@ from plant.assets import Asset, Mode
 from plant.events import Alarm, AlarmState, Event, ModeChange, Priority
 from plant.identity import content_id
 from plant.orders import Action
-from plant.tags import Snapshot
+from plant.tags import Quality, Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def noticed(asset: Asset, standing: Standing, snapshot: Snapshot, contact_was_lo
         return None
     for write in writes_of(asset, standing.order):
         reading = snapshot.find(write.tag)
-        if reading is None or reading.value is None or same(reading.value, write.value):
+        if reading is None or reading.value is None or reading.quality is Quality.BAD or same(reading.value, write.value):
             continue
         back = any(item.tag == write.tag and same(reading.value, item.value) for item in asset.release)
         what = f"{write.tag} reads {reading.value}, we wrote {write.value}"

@@ -186,7 +186,7 @@ class Opcua:
         try:
             status = await self._link.write(node, typed)
         except NotConnectedError:
-            self._held.note(tag.name, value)
+            self._held.note(tag.name, value, sure=False)
             raise
         if not status.is_good():
             raise WriteRefusedError(f"{tag.name} = {value}: the plant refused: {status.name}")

@@ -165,7 +165,7 @@ class Websocket:
         except WriteRefusedError as error:
             raise WriteRefusedError(f"{tag.name} = {value}: {error}") from error
         except NotConnectedError:
-            self._held.note(tag.name, value)
+            self._held.note(tag.name, value, sure=False)
             raise
         self._held.note(tag.name, value)
 

@@ -39,10 +39,9 @@ def cycle() -> tuple[Row, ...]:
         )
         with Historian(historian_url(laid.loaded)) as historian:
             works = build(laid.loaded, historian, plant, *learned(laid.loaded, historian))
-            done = run(works, for_s=HOURS * 3600.0)
-            planned = [
-                _seconds(works.strategy, attempt.situation) for each in done.cycles for attempt in each.decision.attempts[:1]
-            ]
+            situations: list[Situation] = []
+            done = run(works, for_s=HOURS * 3600.0, on_cycle=lambda _, each: situations.append(each.situation))
+            planned = [_seconds(works.strategy, situation) for situation in situations]
         took = statistics.median(each.took_s for each in done.cycles)
     return (
         limit_row(name="cycle", value=took, unit="s", most=MOST_S),

@@ -80,11 +80,14 @@ def test_what_cannot_be_read_back_is_unconfirmed() -> None:
 
 def test_a_refused_write_is_refused_and_an_expired_one_expires() -> None:
     plant = TankPlant()
-    bad = replace(SITE.asset("pump"), orders=replace(PUMP.orders, startup="FLY"))
+    bad = replace(SITE.asset("pump"), orders=replace(PUMP.orders, startup="FLY", shutdown="FLY"))
     site = replace(SITE, assets=(bad,))
-    refused = Gate(site, plant, plant.read, lambda _: None).send(order(Action.STARTUP))
+    refused = Gate(site, plant, plant.read, lambda _: None).send(order(Action.SHUTDOWN))
     assert isinstance(refused, Outcome)
     assert refused.kind is OutcomeKind.REFUSED
+    in_part = Gate(site, plant, plant.read, lambda _: None).send(order(Action.STARTUP))
+    assert isinstance(in_part, Written)
+    assert not in_part.held
     plant.time = START + timedelta(hours=1)
     expired = gate(plant).send(order(Action.STARTUP))
     assert isinstance(expired, Outcome)
