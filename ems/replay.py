@@ -128,10 +128,8 @@ class Replayer:
     def one(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
         """One decision again."""
         plan, situation = recorded.plan, recorded.situation
-        if plan.strategy == OPERATOR or plan.cut is Cut.TIME:
-            again = plan
-        else:
-            again = self.proposed(recorded, situation)
+        given = plan.strategy == OPERATOR or plan.cut is Cut.TIME
+        again = plan if given else self.proposed(recorded, situation)
         model = self._model(recorded)
         judge = (lambda made, seen: rehearse(made, seen, model)) if recorded.run.rehearsal else unrehearsed
         verdict = weighed(situation, again, check, judge, reality=recorded.reality).verdict
