@@ -61,6 +61,7 @@ def load(path: Path | None = None) -> LoadedSite:
         that it does not define. The text names file, key, value and what would be right, one line per fault.
     """
     file = (path or Path(os.environ.get(SITE_ENV) or "site.toml")).expanduser().resolve()
+    file = file / "site.toml" if file.is_dir() else file
     document = _document(file)
     try:
         site = _adapter().validate_python(document)

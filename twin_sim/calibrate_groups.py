@@ -40,7 +40,8 @@ class PowerLaw:
 
     def power_kw(self, flow_per_h: Floats, speed: Floats) -> Floats:
         """Power at a flow and a relative speed; beyond the range seen the law goes on straight."""
-        relative = flow_per_h / speed
+        with np.errstate(invalid="ignore", divide="ignore"):
+            relative = flow_per_h / speed
         inside = np.clip(relative, self.low, self.high)
         return np.asarray((np.polyval(self.coefficients, inside) + self.slope * (relative - inside)) * speed**3)
 
