@@ -114,9 +114,10 @@ def _of_group(model: SiteModel, names: tuple[str, ...], asset: Asset, window: Ta
 
 
 def _settled(asset: Asset, window: Table) -> npt.NDArray[np.bool_]:
-    """Rows in which the machine was as in the row before and after."""
-    running = window.columns[asset.tags.running or ""] >= 0.5
-    same = np.ones(running.size, dtype=bool)
+    """Rows in which the machine was as in the row before and after, all through (rows may be means of several readings)."""
+    share = window.columns[asset.tags.running or ""]
+    running = share >= 0.5
+    same = (share == 0.0) | (share == 1.0)
     same[1:] &= running[1:] == running[:-1]
     same[:-1] &= running[:-1] == running[1:]
     return same
