@@ -117,7 +117,7 @@ def _settled(asset: Asset, window: Table) -> npt.NDArray[np.bool_]:
     """Rows in which the machine was as in the row before and after, all through (rows may be means of several readings)."""
     share = window.columns[asset.tags.running or ""]
     running = share >= 0.5
-    same = (share == 0.0) | (share == 1.0)
+    same: npt.NDArray[np.bool_] = (share == 0.0) | (share == 1.0)
     same[1:] &= running[1:] == running[:-1]
     same[:-1] &= running[:-1] == running[1:]
     return same
