@@ -129,7 +129,7 @@ def tank_site(
         namespace=NAMESPACE,
         lock_step=steps if lock_step else None,
         heartbeat=beat if heartbeat else None,
-        **{"timeout_s": 2.0, **more},  # type: ignore[arg-type]
+        **{"timeout_s": 5.0, **more},  # type: ignore[arg-type]
     )
     pump = Asset(
         name="pump",

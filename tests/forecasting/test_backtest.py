@@ -40,7 +40,7 @@ def test_days_of_23_and_25_hours_have_as_many_rows(start: str, hours: int, date:
 
 @pytest.mark.parametrize("step_s", [60, 300, 900, 3600, 86400])
 def test_steps_from_a_minute_to_a_day(step_s: int) -> None:
-    days = {60: 10, 300: 30}.get(step_s, 60)
+    days = {60: 21, 300: 30}.get(step_s, 60)
     found = backtest(works(days=days, step_s=step_s), "load_kw", Protocol(model="linear_quantile"))
     score = found.made[0].accuracy
     assert score.nmse is not None

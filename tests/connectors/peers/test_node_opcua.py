@@ -23,7 +23,7 @@ def test_node_opcua_drives_our_server() -> None:
             ["node", HERE / "drive.js", server.endpoint, NAMESPACE], capture_output=True, text=True, timeout=120, check=False
         )
     assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout.strip().splitlines()[-1])
+    seen = json.loads(next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{")))
     assert set(seen["folders"]) >= {"Power", "Running", "Speed", "Command"}
     assert seen["writes"] == {
         "speed": "Good",

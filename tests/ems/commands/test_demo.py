@@ -60,7 +60,7 @@ def test_one_decision_replays_and_one_thing_changed_is_told(demo: tuple[Path, di
         ems("export", "journal", "--site", "site.toml", "--format", "jsonl", "--out", "j.jsonl", "--json", cwd=folder).stdout
     )
     assert listed
-    rows = [json.loads(line) for line in (folder / "j.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "j.jsonl").read_text().splitlines()][1:]
     plan = next(row for row in rows if row["kind"] == "plan")
     same = ems("replay", plan["id"], "--site", "site.toml", "--json", cwd=folder)
     assert same.returncode == 0, same.stdout + same.stderr
