@@ -1,4 +1,4 @@
-"""The ladder: best plan, the same made again with margins, hold, release, safe state. Nothing is chosen that was not rehearsed."""
+"""The ladder: best plan, the same with margins, hold, release, safe state. The last rung is taken whatever its verdict."""
 
 from __future__ import annotations
 
