@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,8 +12,8 @@ from scipy import stats
 from ems.config import LoadedSite
 from ems.historian import Historian
 from ems.issued import Issued, IssuedForecasts, Notices
+from ems.model_record import ModelRecord, State
 from ems.readings import microseconds
-from ems.registry import ModelRecord
 from forecasting.accuracy import Accuracy, accuracy, drift
 from plant.events import Alarm, AlarmState, Priority
 from plant.identity import content_id
@@ -24,7 +24,7 @@ DAY_S = 86400.0
 _LEAST_CELLS = 24
 _SURE = 0.01
 """Significance from which the inputs count as drifted."""
-_BASE_DAYS = 28
+_BASE_DAYS, _LEAST_BASE_DAYS = 28, 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class Watch:
     """One model over one span of issue times."""
 
     model: str
+    state: State
     target: str
     since: datetime
     until: datetime
@@ -72,10 +73,25 @@ class _Cells:
     lead_h: Floats
 
 
-def watch(loaded: LoadedSite, historian: Historian, record: ModelRecord, since: datetime, until: datetime) -> Watch:
-    """Measure a model's issued forecasts whose issue time lies in a span against the readings until its end."""
+def watch(
+    loaded: LoadedSite,
+    historian: Historian,
+    record: ModelRecord,
+    since: datetime,
+    until: datetime,
+    *,
+    only: Collection[datetime] | None = None,
+) -> Watch:
+    """Measure a model's issued forecasts whose issue time lies in a span against the readings until its end.
+
+    Parameters
+    ----------
+    only
+        Issue times that count; None = all.
+    """
     target = record.name.partition("/")[2]
     issued = IssuedForecasts(historian.database).of(target, model=record.id, since=since, until=until)
+    issued = [each for each in issued if only is None or each.forecast.made_at in only]
     cells = _cells(historian, target, issued, until)
     overall = accuracy(cells.forecast, cells.actual)
     expected = record.metric("mae")
@@ -84,6 +100,7 @@ def watch(loaded: LoadedSite, historian: Historian, record: ModelRecord, since: 
     chance = _input_drift(historian, target, since, until)
     return Watch(
         model=record.id,
+        state=record.state,
         target=target,
         since=since,
         until=until,
@@ -100,9 +117,31 @@ def watch(loaded: LoadedSite, historian: Historian, record: ModelRecord, since: 
     )
 
 
+def compare(
+    loaded: LoadedSite, historian: Historian, records: Sequence[ModelRecord], since: datetime, until: datetime
+) -> list[Watch]:
+    """Measure models of one name on the issue times that all of them have forecasts of (those without any are left aside)."""
+    kept = IssuedForecasts(historian.database)
+    times = [
+        {each.forecast.made_at for each in kept.of(record.name.partition("/")[2], model=record.id, since=since, until=until)}
+        for record in records
+    ]
+    issued = [each for each in times if each]
+    shared = frozenset(issued[0].intersection(*issued[1:])) if issued else frozenset()
+    return [watch(loaded, historian, record, since, until, only=shared) for record in records]
+
+
+def best_of(found: Sequence[Watch]) -> Watch | None:
+    """The one with the smallest error; None where nothing is known yet."""
+    return min((each for each in found if each.overall.mae is not None), key=lambda each: each.overall.mae or 0.0, default=None)
+
+
 def raise_alarms(historian: Historian, watches: Sequence[Watch], now: datetime) -> list[Alarm]:
-    """An alarm for every degraded model, left as a notice; one per model and local life of its trouble (its day)."""
-    alarms = [_alarm(found, now) for found in watches if found.degraded]
+    """An alarm for every serving model that is degraded, left as a notice; one per model and day.
+
+    Plans do not rest on a challenger in its shadow: that one only loses the comparison.
+    """
+    alarms = [_alarm(found, now) for found in watches if found.degraded and found.state is State.SERVING]
     Notices(historian.database).add(alarms)
     return alarms
 
@@ -177,11 +216,18 @@ def _lead(cells: _Cells, low: float, high: float) -> LeadAccuracy:
 
 
 def _input_drift(historian: Historian, target: str, since: datetime, until: datetime) -> float | None:
-    """Two-sample Kolmogorov-Smirnov test of recent daily means against those of the four weeks before."""
-    table = historian.table([target], since - timedelta(days=_BASE_DAYS), until, step_s=DAY_S)
-    column = table.columns[target]
-    recent = table.times.astype(np.int64) >= microseconds(since)
-    now, before = column[recent & np.isfinite(column)], column[~recent & np.isfinite(column)]
-    if now.size < 2 or before.size < 7:
+    """Two-sample Kolmogorov-Smirnov test of recent daily means against those of the four weeks before.
+
+    Days are counted back from `until`, so that none is only half there.
+    """
+    table = historian.table([target], since - timedelta(days=_BASE_DAYS), until, step_s=3600.0)
+    column, end = table.columns[target], microseconds(until)
+    day = (end - 1 - table.times.astype(np.int64)) // round(DAY_S * 1e6)
+    recent = (end - microseconds(since)) // round(DAY_S * 1e6)
+    here = np.isfinite(column) & (day >= 0)
+    totals, counts = np.bincount(day[here], weights=column[here]), np.bincount(day[here])
+    means = np.where(counts > 0, totals / np.maximum(counts, 1), np.nan)
+    now, before = (part[np.isfinite(part)] for part in (means[:recent], means[recent:]))
+    if now.size < 2 or before.size < _LEAST_BASE_DAYS:
         return None
     return float(stats.ks_2samp(now, before).pvalue)

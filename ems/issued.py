@@ -62,13 +62,18 @@ class IssuedForecasts:
             rows = connection.execute(query).all()
         return [Issued(model=row.model, forecast=_FORECAST.validate_json(row.body)) for row in rows]
 
-    def last(self, target: str, model: str) -> datetime | None:
-        """Newest issue time of a model."""
+    def first(self, target: str, model: str) -> datetime | None:
+        """Oldest issue time of a model; None if it has issued none."""
         keep = issued_table.c
-        query = sa.select(sa.func.max(keep.issued)).where(keep.target == target, keep.model == model)
+        query = sa.select(sa.func.min(keep.issued)).where(keep.target == target, keep.model == model)
         with self._database.reading() as connection:
             found = connection.execute(query).scalar()
         return None if found is None else instant_of(found)
+
+    def forget(self, before: datetime) -> int:
+        """Remove forecasts issued before a time (retention); returns how many."""
+        with self._database.writing(durable=False) as connection:
+            return connection.execute(sa.delete(issued_table).where(issued_table.c.issued < microseconds(before))).rowcount
 
 
 class Notices:

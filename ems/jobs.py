@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -17,12 +17,22 @@ from ems.tables import job_table
 from plant.errors import NotFoundError, RefusedError
 from plant.identity import canonical, content_id
 
+MOST_TRIES = 3
+RETRY_AFTER = timedelta(minutes=10)
+"""How long after a failure a job is tried again."""
+LOST_AFTER = timedelta(hours=2)
+"""A job whose worker has not been heard of for so long has none, wherever that worker ran."""
+
+
+class StoppedError(Exception):
+    """A job is not to go on: it was cancelled, another worker has it, or its worker is to stop. No fault, and caught by none."""
+
 
 class JobState(StrEnum):
     """Where a job stands."""
 
     WAITING = "waiting"
-    """Asked for by a person, not yet taken by a worker."""
+    """Asked for, or laid down by a worker that was stopped; not yet taken."""
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
@@ -39,9 +49,12 @@ class Job:
     due: datetime
     state: JobState
     holder: str
-    """Worker that has it, `host:pid`."""
+    """Worker that has it, as `this_process` names it."""
     started: datetime | None = None
+    seen: datetime | None = None
+    """When its worker was last heard of."""
     ended: datetime | None = None
+    tries: int = 1
     done: int = 0
     total: int = 0
     """Progress: so many of so many parts."""
@@ -61,9 +74,9 @@ class Jobs:
     def claim(self, name: str, due: datetime, now: datetime) -> Job | None:
         """Take a job for a due time; None if some worker has or had it.
 
-        A job whose worker is gone (killed) may be taken again.
+        A job whose worker is gone (killed) may be taken again, and so may one that failed, some minutes later.
         """
-        job = Job(id=_id(name, due), name=name, due=due, state=JobState.RUNNING, holder=this_process(), started=now)
+        job = Job(id=_id(name, due), name=name, due=due, state=JobState.RUNNING, holder=this_process(), started=now, seen=now)
         with self._database.writing() as connection:
             self._lock(connection)
             body = connection.execute(sa.select(job_table.c.body).where(job_table.c.id == job.id)).scalar()
@@ -71,10 +84,10 @@ class Jobs:
                 connection.execute(sa.insert(job_table), [_row(job)])
                 return job
             before = _ADAPTER.validate_json(body)
-            gone = before.state is JobState.RUNNING and process_gone(before.holder)
-            if before.state is not JobState.WAITING and not gone:
+            words = _open(before, now)
+            if words is None:
                 return None
-            taken = replace(job, words="taken again: its worker was gone" if gone else "")
+            taken = replace(job, words=words, tries=before.tries + int(before.state is not JobState.WAITING))
             self._write(connection, taken)
             return taken
 
@@ -90,14 +103,16 @@ class Jobs:
 
         Raises
         ------
-        RefusedError
-            If it was cancelled meanwhile.
+        StoppedError
+            If it was cancelled meanwhile, or another worker has it.
         """
         with self._database.writing(durable=False) as connection:
             self._lock(connection)
-            query = sa.select(job_table.c.state).where(job_table.c.id == job.id)
-            if connection.execute(query).scalar() == JobState.CANCELLED.value:
-                raise RefusedError(f"job {job.id} was cancelled")
+            now = self._get(connection, job.id)
+            if now.state is JobState.CANCELLED:
+                raise StoppedError(f"job {job.id} was cancelled")
+            if (now.holder, now.tries) != (job.holder or now.holder, job.tries):
+                raise StoppedError(f"job {job.id} is done by {now.holder} now")
             self._write(connection, job)
 
     def cancel(self, job_id: str, now: datetime, who: str) -> Job:
@@ -125,13 +140,26 @@ class Jobs:
         with self._database.reading() as connection:
             return [_ADAPTER.validate_json(body) for body in connection.execute(query).scalars()]
 
-    def waiting(self) -> Sequence[Job]:
-        """Jobs asked for and not yet taken, oldest first; and running ones whose worker is gone."""
-        states = (JobState.WAITING.value, JobState.RUNNING.value)
-        query = sa.select(job_table.c.body).where(job_table.c.state.in_(states)).order_by(job_table.c.due)
+    def waiting(self, now: datetime) -> Sequence[Job]:
+        """Jobs to be taken, oldest first: asked for, left by a worker that is gone, or failed and not yet done since."""
+        states = (JobState.WAITING.value, JobState.RUNNING.value, JobState.FAILED.value)
+        newest = sa.select(sa.func.max(job_table.c.due).label("due"), job_table.c.name).group_by(job_table.c.name).subquery()
+        query = (
+            sa.select(job_table.c.body)
+            .join(newest, newest.c.name == job_table.c.name)
+            .where(job_table.c.state.in_(states))
+            .where(sa.or_(job_table.c.state != JobState.FAILED.value, job_table.c.due == newest.c.due))
+            .order_by(job_table.c.due)
+        )
         with self._database.reading() as connection:
             found = [_ADAPTER.validate_json(body) for body in connection.execute(query).scalars()]
-        return [job for job in found if job.state is JobState.WAITING or process_gone(job.holder)]
+        return [job for job in found if _open(job, now) is not None]
+
+    def forget(self, before: datetime) -> int:
+        """Remove jobs that ended and were due before a time (retention); returns how many."""
+        over = job_table.c.state.in_([JobState.DONE.value, JobState.FAILED.value, JobState.CANCELLED.value])
+        with self._database.writing(durable=False) as connection:
+            return connection.execute(sa.delete(job_table).where(over, job_table.c.due < microseconds(before))).rowcount
 
     def last_due(self, name: str) -> datetime | None:
         """The newest due time of a name that any worker has taken; None if there is none."""
@@ -153,6 +181,18 @@ class Jobs:
 
     def _write(self, connection: sa.Connection, job: Job) -> None:
         connection.execute(sa.update(job_table).where(job_table.c.id == job.id).values(**_row(job)))
+
+
+def _open(job: Job, now: datetime) -> str | None:
+    """Why a job may be taken; None if it may not."""
+    if job.state is JobState.WAITING:
+        return job.words
+    if job.state is JobState.RUNNING:
+        lost = process_gone(job.holder) or now - (job.seen or job.due) > LOST_AFTER
+        return "taken again: its worker was gone" if lost else None
+    if job.state is JobState.FAILED and job.tries < MOST_TRIES and now - (job.ended or job.due) >= RETRY_AFTER:
+        return f"tried again: {job.words}"
+    return None
 
 
 def _id(name: str, due: datetime) -> str:

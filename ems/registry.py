@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 
 import joblib
 import numpy as np
@@ -25,10 +26,14 @@ from ems.tables import model_change_table, model_table
 from plant.errors import DataError, NotFoundError, RefusedError
 from plant.identity import canonical, content_id
 
-__all__ = ["Change", "ModelRecord", "Registry", "State", "Trained", "registry_of", "versions"]
+__all__ = ["RULE", "Change", "ModelRecord", "Registry", "State", "Trained", "registry_of", "versions"]
 
 _MUST_AGREE = ("code", "python", "scikit-learn")
+RULE = "rule of the site file"
+"""Who it is that approves, promotes and rejects where no person does."""
 _SUFFIX = ".joblib"
+_UNREADABLE = (AttributeError, EOFError, ImportError, KeyError, TypeError, ValueError, UnpicklingError)
+"""How reading a stored object fails where its classes are not those that stored it."""
 _ADAPTER = TypeAdapter(ModelRecord)
 
 
@@ -53,8 +58,13 @@ class Registry:
 
     # Storing and loading
 
-    def register(self, model: object, trained: Trained, now: datetime, who: str) -> ModelRecord:
+    def register(self, model: object, trained: Trained, now: datetime, who: str, *, refused: str = "") -> ModelRecord:
         """Store a model as pending: first its whole file, then its record, so that a record without a file cannot exist.
+
+        Parameters
+        ----------
+        refused
+            Why it is rejected at once; empty if it is not. A refused model is never pending, not even for a moment.
 
         Raises
         ------
@@ -88,11 +98,10 @@ class Registry:
         )
         file = self._written(record.file, content)
         try:
-            self._insert(record, now, who)
+            return self._insert(record, now, who, refused)
         except BaseException:
             file.unlink(missing_ok=True)
             raise
-        return record
 
     def _written(self, name: str, content: bytes) -> Path:
         file, beside = self._folder / name, self._folder / f".{name}.{os.getpid()}.part"
@@ -119,29 +128,45 @@ class Registry:
             If its file is missing or changed, or libraries differ from those it was stored with.
         """
         record = self.get(model_id)
+        content = self._content(record)
+        try:
+            return joblib.load(BytesIO(content))
+        except _UNREADABLE as error:
+            raise RefusedError(f"model {record.id} cannot be read by this version ({error}): train it anew") from error
+
+    def _content(self, record: ModelRecord) -> bytes:
+        """The file of a model if it is the one that was stored, by these versions; RefusedError says why it is not."""
         file = self._folder / record.file
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise RefusedError(f"model {model_id}: its file {file} cannot be read ({error.strerror})") from error
+            raise RefusedError(f"model {record.id}: its file {file} cannot be read ({error.strerror}); train it anew") from error
         found = hashlib.sha256(content).hexdigest()
         if found != record.sha256:
             words = f"its file {file} was changed: SHA-256 {found[:12]}… instead of {record.sha256[:12]}…"
-            raise RefusedError(f"model {model_id}: {words}; train it anew")
+            raise RefusedError(f"model {record.id}: {words}; train it anew")
         here, then = dict(versions(record.kind)), dict(record.versions)
         other = [f"{name} {then.get(name)} (here {here[name]})" for name in _MUST_AGREE if then.get(name) != here[name]]
         if other:
-            raise RefusedError(f"model {model_id} was stored with {', '.join(other)}: it may not read the same; train it anew")
-        return joblib.load(BytesIO(content))
+            raise RefusedError(f"model {record.id} was stored with {', '.join(other)}: it may not read the same; train it anew")
+        return content
+
+    def fault(self, record: ModelRecord) -> str | None:
+        """Why a model may not be loaded; None if it may."""
+        try:
+            self._content(record)
+        except RefusedError as error:
+            return str(error)
+        return None
 
     def sweep(self) -> int:
-        """Remove files that no record names: what a killed training left behind; returns how many.
+        """Remove files that are of no use: those a killed training left behind, and those of rejected models; returns how many.
 
         Call it only while no other process registers a model (under the lease of training).
         """
         if not self._folder.is_dir():
             return 0
-        known = {record.file for record in self.models()}
+        known = {record.file for record in self.models() if record.state is not State.REJECTED}
         found = [*self._folder.glob(f"*{_SUFFIX}"), *self._folder.glob(f".*{_SUFFIX}.*.part")]
         orphans = [file for file in found if file.name not in known and not _being_written(file)]
         for file in orphans:
@@ -195,20 +220,24 @@ class Registry:
     # Changing
 
     def approve(self, model_id: str, who: str, now: datetime, words: str = "") -> ModelRecord:
-        """A person (or the site's rule) accepts a pending model; it serves at once where none serves yet.
+        """A person (or the site's rule) accepts a pending model; it serves at once where none serves that may be loaded.
 
         Otherwise it runs beside the serving one until it is promoted.
 
         Raises
         ------
         RefusedError
-            If it is not pending.
+            If it is not pending, or may not be loaded.
         """
         with self._changing() as connection:
             record = self._expected(connection, model_id, (State.PENDING,), "approved")
+            self._content(record)
             approved = self._changed(connection, record, State.APPROVED, who, now, words)
-            if self._serving(connection, record.name) is None:
-                return self._changed(connection, approved, State.SERVING, who, now, "the first of its name")
+            present = self._serving(connection, record.name)
+            if present is None:
+                return self._swap(connection, approved, who, now, "the first of its name")
+            if self.fault(present) is not None:
+                return self._swap(connection, approved, who, now, f"{present.id} may not be loaded any more")
             return approved
 
     def reject(self, model_id: str, who: str, now: datetime, words: str) -> ModelRecord:
@@ -229,7 +258,7 @@ class Registry:
         Raises
         ------
         RefusedError
-            If it is not approved (a retired one comes back by `rollback`).
+            If it is not approved (a retired one comes back by `rollback`), or may not be loaded.
         """
         with self._changing() as connection:
             record = self._expected(connection, model_id, (State.APPROVED,), "promoted")
@@ -241,7 +270,7 @@ class Registry:
         Raises
         ------
         RefusedError
-            If none served before.
+            If none served before, or that one may not be loaded.
         """
         with self._changing() as connection:
             present = self._serving(connection, name)
@@ -255,6 +284,16 @@ class Registry:
             earlier = self._expected(connection, before[0], (State.RETIRED, State.APPROVED), "served again")
             return self._swap(connection, earlier, who, now, words or "rolled back")
 
+    def supersede(self, newer: ModelRecord, who: str, now: datetime) -> None:
+        """Reject older models of the same name and algorithm that still wait for a person: nobody has to look at them any more."""
+        with self._changing() as connection:
+            query = sa.select(model_table.c.body).where(
+                model_table.c.name == newer.name, model_table.c.state == State.PENDING.value, model_table.c.id != newer.id
+            )
+            for record in map(_ADAPTER.validate_json, connection.execute(query).scalars().all()):
+                if record.algorithm == newer.algorithm and record.trained_at <= newer.trained_at:
+                    self._changed(connection, record, State.REJECTED, who, now, f"{newer.id} was trained since")
+
     @contextmanager
     def _changing(self) -> Iterator[sa.Connection]:
         """A transaction in which nobody else changes the registry."""
@@ -264,6 +303,7 @@ class Registry:
             yield connection
 
     def _swap(self, connection: sa.Connection, record: ModelRecord, who: str, now: datetime, words: str) -> ModelRecord:
+        self._content(record)
         present = self._serving(connection, record.name)
         if present is not None:
             self._changed(connection, present, State.RETIRED, who, now, f"{record.id} serves instead")
@@ -281,11 +321,12 @@ class Registry:
             raise RefusedError(f"model {record.id} is {record.state.value}: only a model that is {allowed} can be {verb}")
         return record
 
-    def _insert(self, record: ModelRecord, now: datetime, who: str) -> None:
+    def _insert(self, record: ModelRecord, now: datetime, who: str, refused: str) -> ModelRecord:
         row = {"id": record.id, "name": record.name, "state": record.state.value, "trained_at": microseconds(record.trained_at)}
         with self._changing() as connection:
             connection.execute(sa.insert(model_table), [{**row, "body": canonical(record)}])
             self._noted(connection, record, who, now)
+            return self._changed(connection, record, State.REJECTED, RULE, now, refused) if refused else record
 
     def _changed(
         self, connection: sa.Connection, record: ModelRecord, state: State, who: str, now: datetime, words: str

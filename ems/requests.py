@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -58,8 +59,12 @@ _ADAPTER = TypeAdapter(Request)
 
 
 def this_process() -> str:
-    """A holder's name that tells this computer and process: `host:pid`."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """A holder's name that tells this computer and process: `host@start:pid`.
+
+    The start (where the system tells it) is there because numbers of processes come again: in a container that was started
+    anew the program often has the very number that its killed predecessor had.
+    """
+    return f"{socket.gethostname()}@{_started(os.getpid())}:{os.getpid()}"
 
 
 class Leases:
@@ -117,7 +122,8 @@ class Leases:
 
 def process_gone(holder: str) -> bool:
     """Whether the holder was a process of this computer that does not run any more."""
-    host, _, process = holder.rpartition(":")
+    place, _, process = holder.rpartition(":")
+    host, _, started = place.partition("@")
     if host != socket.gethostname() or not process.isdigit():
         return False
     try:
@@ -125,5 +131,13 @@ def process_gone(holder: str) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
-    return False
+        pass
+    return started not in {"", _started(int(process))}
+
+
+def _started(process: int) -> str:
+    """When a process began, in ticks since this computer did; empty where the system does not tell."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+    except OSError:
+        return ""

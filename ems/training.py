@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian, this_process
 from ems.learned import forecaster
-from ems.registry import ModelRecord, Registry, State, Trained, registry_of
+from ems.registry import RULE, ModelRecord, Registry, Trained, registry_of
 from ems.site import unit_of
 from plant.errors import DataError, EmsError
 from plant.site import Site, Threshold, VirtualTag
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
 
 LEASE = "training"
 LEASE_S = 6 * 3600.0
-RULE = "rule of the site file"
 _LARGEST_MISSING = 0.9
+_HEALTH_METRICS = frozenset({"false_alarms_per_month"})
+_ROUNDING = 1e-9
+"""Share by which a mean may lie outside its bounds without being wrong."""
 Say = Callable[[str], None]
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +44,7 @@ class Step:
     """One step of the workflow."""
 
     name: str
-    """`validate`, `learn`, `evaluate`, `register` or `accept`."""
+    """`validate`, `evaluate`, `learn`, `register` or `accept`."""
     ok: bool
     words: str
     seconds: float
@@ -58,6 +65,8 @@ class TrainingReport:
 
 @dataclass(slots=True)
 class _Steps:
+    name: str
+    say: Say
     done: list[Step] = field(default_factory=list)
 
     @contextmanager
@@ -68,14 +77,27 @@ class _Steps:
         try:
             yield words
         except EmsError as error:
-            self.done.append(Step(name=name, ok=False, words=str(error), seconds=time.perf_counter() - began))
+            self._over(Step(name=name, ok=False, words=str(error), seconds=time.perf_counter() - began))
             raise
-        self.done.append(Step(name=name, ok=True, words="; ".join(words), seconds=time.perf_counter() - began))
+        self._over(Step(name=name, ok=True, words="; ".join(words), seconds=time.perf_counter() - began))
+
+    def _over(self, step: Step) -> None:
+        self.done.append(step)
+        self.say(f"{self.name}: {step.name}{'' if step.ok else ' FAILED'}: {step.words} ({step.seconds:.1f} s)")
+
+    def failed(self, error: EmsError) -> TrainingReport:
+        """The report of a training that ended in a fault."""
+        return TrainingReport(name=self.name, ok=False, model=None, steps=tuple(self.done), words=f"failed: {error}")
 
 
 @contextmanager
-def training_lease(historian: Historian, registry: Registry, now: datetime) -> Iterator[None]:
+def training_lease(historian: Historian, registry: Registry, now: datetime) -> Iterator[Callable[[datetime], None]]:
     """Only one trains at a time; what a killed one left behind is swept away first.
+
+    Yields
+    ------
+    Callable
+        To be called now and then, before `LEASE_S` is over, with the time: holds on.
 
     Raises
     ------
@@ -86,7 +108,7 @@ def training_lease(historian: Historian, registry: Registry, now: datetime) -> I
     historian.acquire(LEASE, holder, now, LEASE_S)
     try:
         registry.sweep()
-        yield
+        yield lambda time: historian.renew(LEASE, holder, time, LEASE_S)
     finally:
         historian.give_up(LEASE, holder)
 
@@ -117,6 +139,7 @@ def train_forecaster(
     *,
     model: str | None = None,
     who: str = "ems",
+    say: Say = quiet,
 ) -> TrainingReport:
     """Train a forecaster for one target and take it as far as it may go.
 
@@ -126,27 +149,32 @@ def train_forecaster(
         History up to `now`, at the control step.
     model
         File of `forecasting/models`; None = as the site file says.
+    say
+        Told what begins that takes long, and how each step went.
     """
     site, registry = loaded.site, registry_of(loaded, historian)
     kind = model or site.learning.forecaster
-    name, steps = f"forecast/{target}", _Steps()
+    name = f"forecast/{target}"
+    steps = _Steps(name, say)
     try:
         with steps.step("validate") as words:
-            words.append(validated(site, table, target))
+            words.append(_target_validated(site, table, target))
         with steps.step("evaluate") as words:
-            metrics = evaluated(site, table, target, kind)
+            metrics = evaluated(site, table, target, kind, say)
             words.append(", ".join(f"{key} {value:.4g}" for key, value in metrics))
         with steps.step("learn") as words:
+            say(f"{target}: {kind} learns from all {len(table)} rows")
             fitted = forecaster(site, kind, table, target, unit_of(site)[target])
             words.append(f"{kind} from {len(table)} rows")
         trained = Trained(name=name, kind="forecast", algorithm=kind, history=table.only(target), metrics=metrics)
-        record = _registered(registry, fitted, trained, steps, now, who)
-        return _accepted(site, registry, record, target, steps, now)
+        return _taken_in(site, registry, fitted, trained, target, steps, now, who)
     except EmsError as error:
-        return TrainingReport(name=name, ok=False, model=None, steps=tuple(steps.done), words=f"failed: {error}")
+        return steps.failed(error)
 
 
-def train_health(loaded: LoadedSite, historian: Historian, table: Table, now: datetime, *, who: str = "ems") -> TrainingReport:
+def train_health(
+    loaded: LoadedSite, historian: Historian, table: Table, now: datetime, *, who: str = "ems", say: Say = quiet
+) -> TrainingReport:
     """Train the health monitor of a site and take it as far as it may go.
 
     It is measured by the false alarms that it gives, learned from the first part, on the healthy last part of its history.
@@ -155,73 +183,85 @@ def train_health(loaded: LoadedSite, historian: Historian, table: Table, now: da
     from plant.kinds import find
 
     site, registry = loaded.site, registry_of(loaded, historian)
-    name, steps, kind = f"health/{site.site.name}", _Steps(), site.learning.detector
+    name, kind = f"health/{site.site.name}", site.learning.detector
+    steps = _Steps(name, say)
 
     def fitted(rows: Table) -> HealthMonitor:
         return HealthMonitor.fit(site, rows, seed=site.control.seed, kind=find("anomaly.detectors", kind))
 
     try:
         with steps.step("validate") as words:
-            words.append(f"{len(table)} rows of {len(table.columns)} tags")
+            words.append(validated(site, table, [key for key, column in table.columns.items() if np.isfinite(column).any()]))
         with steps.step("evaluate") as words:
             split = round(len(table) * (1 - site.learning.test_share))
+            say(f"{name}: {kind} learns from {split} rows")
             metrics = _false_alarms(site, fitted(_rows(table, 0, split)), table, split)
             words.append(", ".join(f"{key} {value:.3g}" for key, value in metrics))
         with steps.step("learn") as words:
+            say(f"{name}: {kind} learns from all {len(table)} rows")
             monitor = fitted(table)
             if not monitor.learners:
                 raise DataError("no asset has enough healthy rows to learn from")
             words.append(f"{kind} for {', '.join(sorted(monitor.learners))}")
         trained = Trained(name=name, kind="health", algorithm=kind, history=table, metrics=metrics)
-        record = _registered(registry, dict(monitor.learners), trained, steps, now, who)
-        return _accepted(site, registry, record, None, steps, now)
+        return _taken_in(site, registry, dict(monitor.learners), trained, None, steps, now, who)
     except EmsError as error:
-        return TrainingReport(name=name, ok=False, model=None, steps=tuple(steps.done), words=f"failed: {error}")
+        return steps.failed(error)
 
 
-def validated(site: Site, table: Table, target: str) -> str:
-    """Check the history of a target against its schema; says what it found.
+def _target_validated(site: Site, table: Table, target: str) -> str:
+    """`validated` for what is forecast: it must be known most of the time."""
+    if target not in table.columns:
+        raise DataError(f"{target!r} is no tag of this site; it forecasts {', '.join(targets(site)) or 'nothing'}")
+    words = validated(site, table, [target])
+    missing = float(np.isnan(table.columns[target]).mean())
+    if missing > _LARGEST_MISSING:
+        raise DataError(f"{target}: {missing:.0%} of the history is missing; at most {_LARGEST_MISSING:.0%} may be")
+    return f"{words}, {missing:.1%} missing"
+
+
+def validated(site: Site, table: Table, names: Sequence[str]) -> str:
+    """Check columns of a history against their schema: numbers inside the bounds of their tags, at rising times.
 
     Raises
     ------
     DataError
-        If there is no such target, its times do not rise in equal steps, values are implausible, or nearly all are missing.
+        If one is not; the text names the column, how many places fail, and the first.
     """
     import pandas as pd
     import pandera.pandas as pa
 
-    if target not in targets(site) and target not in table.columns:
-        raise DataError(f"{target!r} is no target of this site: {', '.join(targets(site))}")
-    low, high = _bounds(site, target)
-    checks = [pa.Check.in_range(low, high, error=f"outside {low:g} to {high:g}")]
     shape = pa.DataFrameSchema(
-        {target: pa.Column(float, checks, nullable=True)},
+        {name: _column(pa, *_bounds(site, name)) for name in names},
         index=pa.Index(
             "datetime64[us, UTC]", checks=[pa.Check(lambda times: times.is_monotonic_increasing, error="times do not rise")]
         ),
     )
-    frame = pd.DataFrame({target: table.columns[target]}, index=pd.DatetimeIndex(table.times).tz_localize("UTC"))
+    frame = pd.DataFrame({name: table.columns[name] for name in names}, index=pd.DatetimeIndex(table.times).tz_localize("UTC"))
     try:
         shape.validate(frame, lazy=True)
     except pa.errors.SchemaErrors as error:
-        first = error.failure_cases.iloc[0]
-        raise DataError(
-            f"{target}: {len(error.failure_cases)} places fail, first {first['failure_case']} ({first['check']})"
-        ) from error
-    missing = float(np.isnan(table.columns[target]).mean())
-    if missing > _LARGEST_MISSING:
-        raise DataError(f"{target}: {missing:.0%} of the history is missing; at most {_LARGEST_MISSING:.0%} may be")
-    return f"{len(table)} rows of {table.step_s:g} s, {missing:.1%} missing"
+        cases, first = error.failure_cases, error.failure_cases.iloc[0]
+        when = f" at {first['index']}" if first["index"] is not None else ""
+        words = f"{len(cases)} places fail, first {first['failure_case']}{when} ({first['check']})"
+        raise DataError(f"{first['column']}: {words}") from error
+    return f"{len(table)} rows of {table.step_s:g} s" + (f", {len(names)} tags" if len(names) != 1 else "")
 
 
-def _bounds(site: Site, target: str) -> tuple[float, float]:
+def _column(pa: ModuleType, low: float, high: float) -> Any:
+    """Schema of a column; a mean of values at a bound may miss it by rounding."""
+    inside = pa.Check.in_range(low - _ROUNDING * abs(low), high + _ROUNDING * abs(high), error=f"outside {low:g} to {high:g}")
+    return pa.Column(float, inside, nullable=True)
+
+
+def _bounds(site: Site, name: str) -> tuple[float, float]:
     every: tuple[Tag | VirtualTag, ...] = (*site.tags, *site.virtual_tags)
-    tag = next((tag for tag in every if tag.name == target), None)
+    tag = next((tag for tag in every if tag.name == name), None)
     low, high = (None, None) if tag is None else (tag.low, tag.high)
     return -np.inf if low is None else low, np.inf if high is None else high
 
 
-def evaluated(site: Site, table: Table, target: str, kind: str) -> tuple[tuple[str, float], ...]:
+def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet) -> tuple[tuple[str, float], ...]:
     """Metrics of a model on the last part of the history, learned from the part before."""
     from forecasting.backtest import Protocol, backtest
 
@@ -233,7 +273,7 @@ def evaluated(site: Site, table: Table, target: str, kind: str) -> tuple[tuple[s
         timezone=site.site.timezone,
         country=site.site.country,
     )
-    found = backtest(table.only(target), target, protocol).made[0].accuracy
+    found = backtest(table.only(target), target, protocol, said=say).made[0].accuracy
     return tuple((key, float(value)) for key, value in asdict(found).items() if value is not None)
 
 
@@ -258,12 +298,15 @@ def _rows(table: Table, first: int, stop: int) -> Table:
     return Table(times=table.times[first:stop], columns={name: column[first:stop] for name, column in table.columns.items()})
 
 
-def missed(thresholds: tuple[Threshold, ...], record: ModelRecord, target: str | None) -> list[str]:
-    """Thresholds that a model does not reach, in words."""
-    words = []
+def missed(thresholds: tuple[Threshold, ...], trained: Trained, target: str | None) -> list[str]:
+    """Thresholds that a model does not reach, in words; what could not be measured reaches none."""
+    words, metrics = [], dict(trained.metrics)
     for threshold in thresholds:
-        value = record.metric(threshold.metric)
-        if value is None or threshold.target not in {None, target}:
+        value = metrics.get(threshold.metric)
+        if (trained.kind == "health") != (threshold.metric in _HEALTH_METRICS) or threshold.target not in {None, target}:
+            continue
+        if value is None:
+            words.append(f"{threshold.metric} could not be measured")
             continue
         if threshold.most is not None and value > threshold.most:
             words.append(f"{threshold.metric} {value:.4g} is above {threshold.most:g}")
@@ -272,28 +315,22 @@ def missed(thresholds: tuple[Threshold, ...], record: ModelRecord, target: str |
     return words
 
 
-def _accepted(
-    site: Site, registry: Registry, record: ModelRecord, target: str | None, steps: _Steps, now: datetime
+def _taken_in(
+    site: Site, registry: Registry, model: object, trained: Trained, target: str | None, steps: _Steps, now: datetime, who: str
 ) -> TrainingReport:
-    """Reject what misses a threshold, approve by the site's rule, else leave it to a person."""
-    with steps.step("accept") as words:
-        wrong = missed(site.learning.thresholds, record, target)
-        if wrong:
-            record = registry.reject(record.id, RULE, now, "; ".join(wrong))
-        elif site.learning.approval == "rule":
-            record = registry.approve(record.id, RULE, now, "meets every threshold")
-        words.append(f"{record.state.value}{': ' + record.words if record.words else ''}")
-    return TrainingReport(
-        name=record.name, ok=record.state is not State.REJECTED, model=record, steps=tuple(steps.done), words=steps.done[-1].words
-    )
-
-
-def _registered(registry: Registry, model: object, trained: Trained, steps: _Steps, now: datetime, who: str) -> ModelRecord:
+    """Register a model: refused where it misses a threshold, approved where the site's rule says so, else left to a person."""
     with steps.step("register") as words:
         told = replace(trained, importances=_importances(model))
-        record = registry.register(model, told, now, who)
+        wrong = "; ".join(missed(site.learning.thresholds, trained, target))
+        record = registry.register(model, told, now, who, refused=wrong)
         words.append(f"{record.id}, {record.size_bytes / 1e6:.1f} MB")
-    return record
+    with steps.step("accept") as words:
+        if not wrong:
+            registry.supersede(record, RULE, now)
+        if not wrong and site.learning.approval == "rule":
+            record = registry.approve(record.id, RULE, now, "meets every threshold")
+        words.append(f"{record.state.value}{': ' + record.words if record.words else ''}")
+    return TrainingReport(name=record.name, ok=not wrong, model=record, steps=tuple(steps.done), words=steps.done[-1].words)
 
 
 def _importances(fitted: object) -> tuple[tuple[str, float], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -14,11 +14,12 @@ from ems.accuracy import raise_alarms, watch
 from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian
-from ems.issued import Notices
-from ems.jobs import Job, Jobs, JobState
-from ems.registry import registry_of
+from ems.issued import IssuedForecasts, Notices
+from ems.jobs import Job, Jobs, JobState, StoppedError
+from ems.registry import ModelRecord, registry_of
 from ems.serving import issue, running
 from ems.training import TrainingReport, history_of, train_forecaster, train_health, training_lease
+from ems.trial import judge, on_trial
 from plant.errors import EmsError, NotFoundError, RefusedError
 from plant.events import Event
 from plant.identity import content_id
@@ -27,12 +28,14 @@ from plant.times import UTC, floor, iso
 
 log = logging.getLogger(__name__)
 
+TRAINING = "training"
+"""Training has a thread of its own: forecasts do not wait for it."""
 NAMES = ("train", "forecast", "accuracy", "retention")
 LOOK_S = 5.0
 """How often the worker looks for jobs that people ask for."""
 WATCH_DAYS = 2
 MISSED_BY_S = 60.0
-_LOG_LINES = 200
+_LOG_LINES = 500
 
 
 def due(site: Site, name: str, now: datetime) -> datetime | None:
@@ -58,20 +61,29 @@ class _Progress:
 
     jobs: Jobs
     job: Job
+    now: Callable[[], datetime]
     stopping: Callable[[], bool]
 
     def of(self, total: int) -> None:
-        self.job = replace(self.job, total=total)
-        self.jobs.update(self.job)
+        """Say how many parts there are."""
+        self._kept(replace(self.job, total=total))
 
-    def say(self, words: str, *, part_done: bool = True) -> None:
-        """Add a line to the log; raises RefusedError if the job was cancelled or the worker is to stop."""
-        log.info("%s: %s", self.job.name, words)
-        lines = (*self.job.log, words)[-_LOG_LINES:]
-        self.job = replace(self.job, done=self.job.done + int(part_done), log=lines)
+    def say(self, words: str) -> None:
+        """Add a line to the log; raises StoppedError if the job was cancelled or the worker is to stop."""
+        job = self.job
+        log.info("%s %s/%s %s", job.name, job.done, job.total, words)
+        self._kept(replace(job, log=(*job.log, words)[-_LOG_LINES:]))
+
+    def done(self, words: str) -> None:
+        """A part is over; the words say how."""
+        self.job = replace(self.job, done=self.job.done + 1)
+        self.say(words)
+
+    def _kept(self, job: Job) -> None:
+        self.job = replace(job, seen=self.now())
         self.jobs.update(self.job)
         if self.stopping():
-            raise RefusedError("the worker was stopped before the job was over")
+            raise StoppedError("the worker was stopped before it was over")
 
 
 class Worker:
@@ -103,22 +115,32 @@ class Worker:
             return None
         job = self.jobs.claim(name, wanted, now)
         if job is not None and last is not None and (now - wanted).total_seconds() > MISSED_BY_S:
-            self._notice("job_missed", job, f"{name} was due at {iso(wanted)} and is made up for now")
+            self._notice("job_missed", job, f"{name} was due at {iso(wanted)} and is made up for now; the last was at {iso(last)}")
         return None if job is None else self.do(job)
 
-    def do_asked(self) -> list[Job]:
-        """Do the jobs that people asked for, and those that a killed worker left."""
-        claimed = [self.jobs.claim(job.name, job.due, self._now()) for job in self.jobs.waiting()]
-        return [self.do(job) for job in claimed if job is not None]
+    def do_asked(self, names: Sequence[str] = NAMES) -> list[Job]:
+        """Do the jobs that people asked for, those that a killed worker left, and failed ones once more."""
+        done = []
+        for waiting in self.jobs.waiting(self._now()):
+            job = self.jobs.claim(waiting.name, waiting.due, self._now()) if waiting.name in names else None
+            if job is not None:
+                done.append(self.do(job))
+        return done
 
     def do(self, job: Job) -> Job:
         """Do a claimed job and write how it ended; a fault of the product's own kind fails the job, not the worker."""
-        progress = _Progress(self.jobs, job, lambda: self.stopping)
+        progress = _Progress(self.jobs, job, self._now, lambda: self.stopping)
+        log.info("%s due at %s begins%s", job.name, iso(job.due), f" ({job.words})" if job.words else "")
         try:
             words = self._work[job.name](progress)
             return self._ended(progress, JobState.DONE, words)
         except EmsError as error:
             return self._ended(progress, JobState.FAILED, str(error))
+        except StoppedError as error:
+            return self._laid_down(progress, str(error))
+        except KeyboardInterrupt:
+            self._laid_down(progress, "its worker was stopped")
+            raise
         except BaseException:
             self._ended(progress, JobState.FAILED, traceback.format_exc(limit=1).splitlines()[-1])
             raise
@@ -127,15 +149,28 @@ class Worker:
         ended = replace(progress.job, state=state, ended=self._now(), words=words)
         try:
             self.jobs.update(ended)
-        except RefusedError:
-            return replace(ended, state=JobState.CANCELLED, words="cancelled")
+        except StoppedError as error:
+            return self._over(replace(ended, state=JobState.CANCELLED, words=str(error)))
         if state is JobState.FAILED:
             self._notice("job_failed", ended, f"{ended.name} due at {iso(ended.due)} failed: {words}")
-        return ended
+        return self._over(ended)
+
+    def _laid_down(self, progress: _Progress, words: str) -> Job:
+        """A job that is not to go on: cancelled, or left to the next worker."""
+        left = replace(progress.job, state=JobState.WAITING, holder="", words=words)
+        try:
+            self.jobs.update(left)
+        except StoppedError as error:
+            left = replace(left, state=JobState.CANCELLED, words=str(error))
+        return self._over(left)
+
+    def _over(self, job: Job) -> Job:
+        log.info("%s due at %s is %s: %s", job.name, iso(job.due), job.state.value, job.words)
+        return job
 
     def _notice(self, kind: str, job: Job, words: str) -> None:
         log.warning("%s", words)
-        event = Event(id=content_id("e", kind, job.id), time=self._now(), kind=kind, asset=None, words=words)
+        event = Event(id=content_id("e", kind, job.id, job.tries), time=self._now(), kind=kind, asset=None, words=words)
         self._notices.add([event])
 
     # The jobs
@@ -148,18 +183,26 @@ class Worker:
         return min(self._now(), span[1] + timedelta(seconds=self._loaded.site.control.step_s))
 
     def _train(self, progress: _Progress) -> str:
-        names, until = targets(self._loaded.site), self._until()
-        progress.of(len(names) + bool(self._loaded.site.assets))
-        with training_lease(self._historian, registry_of(self._loaded, self._historian), self._now()):
-            table = history_of(self._loaded.site, self._historian, until)
-            reports: list[TrainingReport] = []
+        loaded, historian, reports = self._loaded, self._historian, list[TrainingReport]()
+        names, until = targets(loaded.site), self._until()
+        progress.of(len(names) + bool(loaded.site.assets))
+        with training_lease(historian, registry_of(loaded, historian), self._now()) as hold:
+            table = history_of(loaded.site, historian, until)
             for name in names:
-                reports.append(train_forecaster(self._loaded, self._historian, name, table, self._now()))
-                progress.say(f"{reports[-1].name}: {reports[-1].words}")
-            if self._loaded.site.assets:
-                reports.append(train_health(self._loaded, self._historian, table, self._now()))
-                progress.say(f"{reports[-1].name}: {reports[-1].words}")
-        return f"{sum(report.ok for report in reports)} of {len(reports)} models trained"
+                tried = on_trial(loaded, historian, name)
+                if tried:
+                    progress.done(f"forecast/{name}: {tried[0].id} is on trial, so no other is trained")
+                    continue
+                hold(self._now())
+                reports.append(train_forecaster(loaded, historian, name, table, self._now(), say=progress.say))
+                progress.done(f"{reports[-1].name}: {reports[-1].words}")
+            if loaded.site.assets:
+                hold(self._now())
+                reports.append(train_health(loaded, historian, table, self._now(), say=progress.say))
+                progress.done(f"{reports[-1].name}: {reports[-1].words}")
+        on = len(names) + bool(loaded.site.assets) - len(reports)
+        good = sum(report.ok for report in reports)
+        return f"{good} of {len(reports)} models trained" + (f"; {on} on trial" if on else "")
 
     def _forecast(self, progress: _Progress) -> str:
         names, registry = targets(self._loaded.site), registry_of(self._loaded, self._historian)
@@ -169,15 +212,13 @@ class Worker:
         made, refused = 0, []
         for name in ready:
             try:
-                made += len(
-                    issue(self._loaded, self._historian, name, [time], say=lambda words: progress.say(words, part_done=False))
-                )
-                progress.say(name)
+                issued = issue(self._loaded, self._historian, name, [time], say=progress.say)
             except RefusedError as error:
-                if self.stopping:
-                    raise
                 refused.append(name)
-                progress.say(str(error))
+                progress.done(str(error))
+                continue
+            made += len(issued)
+            progress.done(f"{name}: by {', '.join(each.model for each in issued) or 'none'}")
         if refused and not self._trained_lately():
             self.jobs.ask("train", self._now(), "forecast: models may not be loaded any more")
         return f"{made} forecasts of {len(ready) - len(refused)} targets" + (f"; none of {', '.join(refused)}" if refused else "")
@@ -189,11 +230,20 @@ class Worker:
         found = []
         for record in records:
             found.append(watch(self._loaded, self._historian, record, until - timedelta(days=WATCH_DAYS), until))
-            progress.say(f"{record.id}: {found[-1].words or 'as promised'}")
+            progress.done(f"{record.id}: {found[-1].words or 'as promised'}")
         alarms = raise_alarms(self._historian, found, until)
         if alarms and not self._trained_lately():
             self.jobs.ask("train", self._now(), "accuracy: a model has become worse than promised")
+        self._judge(records, until, progress)
         return f"{len(found)} models watched, {len(alarms)} alarms"
+
+    def _judge(self, records: list[ModelRecord], until: datetime, progress: _Progress) -> None:
+        """End the trials that are over."""
+        names = dict.fromkeys(record.name.partition("/")[2] for record in records)
+        for challenger in [each for name in names for each in on_trial(self._loaded, self._historian, name)]:
+            words = judge(self._loaded, self._historian, challenger, until, self._now())
+            if words is not None:
+                progress.say(words)
 
     def _trained_lately(self) -> bool:
         last = self.jobs.last_due("train")
@@ -204,9 +254,12 @@ class Worker:
         if days is None:
             return "nothing is removed: the site file gives no retention_days"
         progress.of(1)
-        removed = self._historian.readings.forget(self._until() - timedelta(days=days))
-        progress.say(f"{removed:,} readings older than {days} days removed")
-        return progress.job.log[-1]
+        before = self._until() - timedelta(days=days)
+        readings = self._historian.readings.forget(before)
+        forecasts, jobs = IssuedForecasts(self._historian.database).forget(before), self.jobs.forget(before)
+        words = f"older than {days} days and removed: {readings:,} readings, {forecasts:,} forecasts, {jobs:,} jobs"
+        progress.done(words)
+        return words
 
 
 def serve(worker: Worker, site: Site) -> None:
@@ -218,7 +271,8 @@ def serve(worker: Worker, site: Site) -> None:
 
     schedule = site.learning.schedule
     once: dict[str, object] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    scheduler = BlockingScheduler(executors={"default": ThreadPoolExecutor(1)}, timezone=site.site.timezone)
+    threads = {"default": ThreadPoolExecutor(1), TRAINING: ThreadPoolExecutor(1)}
+    scheduler = BlockingScheduler(executors=threads, timezone=site.site.timezone)
 
     def daily(at: str) -> CronTrigger:
         clock = time.fromisoformat(at)
@@ -234,10 +288,14 @@ def serve(worker: Worker, site: Site) -> None:
         "retention": None if schedule.retention_days is None else daily(schedule.retention_at),
     }
     for name, trigger in triggers.items():
+        thread = TRAINING if name == "train" else "default"
         if trigger is not None:
-            scheduler.add_job(worker.do_due, trigger, args=[name], id=name, **once)
-            scheduler.add_job(worker.do_due, args=[name], id=f"{name} at the start", **once)
-    scheduler.add_job(worker.do_asked, every(LOOK_S), id="asked for", **once)
+            scheduler.add_job(worker.do_due, trigger, args=[name], id=name, executor=thread, **once)
+            scheduler.add_job(worker.do_due, args=[name], id=f"{name} at the start", executor=thread, **once)
+    quick = tuple(name for name in NAMES if name != "train")
+    scheduler.add_job(worker.do_asked, every(LOOK_S), args=[("train",)], id="training asked for", executor=TRAINING, **once)
+    scheduler.add_job(worker.do_asked, every(LOOK_S), args=[quick], id="asked for", **once)
+    log.info("working for %s until a signal comes; the next times are in the site file's [learning.schedule]", site.site.name)
     try:
         scheduler.start()
     except KeyboardInterrupt:

@@ -239,6 +239,8 @@ class Learning:
     """A model that misses one is rejected."""
     approval: Literal["person", "rule"] = "person"
     """`rule`: a model that meets the thresholds is approved without a person."""
+    trial_days: float = field(default=7.0, metadata={"gt": 0})
+    """With `approval = "rule"`: how long a challenger runs in the shadow before it is promoted or rejected by its error."""
     test_share: float = field(default=0.2, metadata={"gt": 0, "lt": 1})
     """Share of the history, at its end, that a new model is measured on."""
     worst_ratio: float = field(default=2.0, metadata={"gt": 1})

@@ -13,7 +13,7 @@ import pytest
 from ems.config import LoadedSite
 from ems.historian import Historian
 from ems.issued import Notices
-from ems.jobs import Job, Jobs, JobState
+from ems.jobs import Job, Jobs, JobState, StoppedError
 from ems.worker import Worker, due
 from plant.errors import NotFoundError, RefusedError
 from plant.events import Event
@@ -42,20 +42,20 @@ def test_the_job_of_a_killed_worker_is_taken_again(url: str) -> None:
     subprocess.run([sys.executable, "-c", program, url], check=True)
     with Historian(url) as historian:
         jobs = Jobs(historian.database)
-        assert [job.name for job in jobs.waiting()] == ["train"]
+        assert [job.name for job in jobs.waiting(T0)] == ["train"]
         again = jobs.claim("train", T0, T0)
         assert again is not None
         assert again.words == "taken again: its worker was gone"
-        assert jobs.waiting() == []
+        assert jobs.waiting(T0) == []
 
 
 def test_asking_and_cancelling(url: str) -> None:
     with Historian(url) as historian:
         jobs = Jobs(historian.database)
         asked = jobs.ask("train", T0, "anna")
-        assert jobs.waiting() == [asked]
+        assert jobs.waiting(T0) == [asked]
         assert jobs.cancel(asked.id, T0, "ben").state is JobState.CANCELLED
-        assert jobs.waiting() == []
+        assert jobs.waiting(T0) == []
         with pytest.raises(RefusedError, match="is cancelled: it cannot be cancelled"):
             jobs.cancel(asked.id, T0, "ben")
         with pytest.raises(NotFoundError, match="no job 'j-x'"):
@@ -63,7 +63,7 @@ def test_asking_and_cancelling(url: str) -> None:
         running = jobs.claim("train", T0 + timedelta(days=1), T0)
         assert running is not None
         jobs.cancel(running.id, T0, "ben")
-        with pytest.raises(RefusedError, match="was cancelled"):
+        with pytest.raises(StoppedError, match="was cancelled"):
             jobs.update(running)
 
 

@@ -208,7 +208,7 @@ def test_models_that_may_not_be_loaded_are_trained_anew(here: LoadedSite, monkey
         job = worker.do_due("forecast")
         assert job is not None
         assert job.words == "0 forecasts of 0 targets; none of water_demand"
-        assert [waiting.name for waiting in worker.jobs.waiting()] == ["train"]
+        assert [waiting.name for waiting in worker.jobs.waiting(END)] == ["train"]
 
 
 def test_the_command_line(here: LoadedSite) -> None:
