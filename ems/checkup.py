@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from ems.config import LoadedSite, historian_url, load
+from ems.forecasts import targets
 from ems.historian import Historian
 from ems.recover import unended
+from ems.registry import State, registry_of
 from ems.site import calibration_of, plant_of
 from plant.errors import EmsError
 from plant.tags import Quality
@@ -40,6 +42,7 @@ def checkup(file: Path | None, *, plant: bool) -> tuple[Finding, ...]:
     try:
         with Historian(historian_url(loaded)) as historian:
             findings += [_found(what, partial(look, historian)) for what, look in LOOKS]
+            findings.append(_found("models", lambda: _models(loaded, historian)))
     except EmsError as error:
         findings.append(Finding(what="historian", well=False, words=str(error)))
     if plant:
@@ -68,8 +71,22 @@ def _calibration(historian: Historian) -> tuple[bool, str]:
     found = calibration_of(historian)
     return (
         True,
-        "none: the twin uses the site file's numbers" if found is None else f"from readings until {found.end:%d %b %Y %H:%M}",
+        "none: the twin uses the site file's numbers" if found is None else f"from readings until {found.end:%d %b %Y %H:%M} UTC",
     )
+
+
+def _models(loaded: LoadedSite, historian: Historian) -> tuple[bool, str]:
+    """Which models serve and may be loaded; one that may not is a fault, one that is missing is not: a run learns a quick one."""
+    registry = registry_of(loaded, historian)
+    names = [*(f"forecast/{target}" for target in targets(loaded.site)), f"health/{loaded.site.site.name}"]
+    serving = [record for name in names if (record := registry.serving(name)) is not None]
+    faults = [fault for record in serving if (fault := registry.fault(record)) is not None]
+    waiting = len(registry.models(state=State.PENDING))
+    missing = [name for name in names if name not in {record.name for record in serving}]
+    words = [*faults, f"{len(serving)} of {len(names)} serve"]
+    words += [f"a run learns quick ones for {', '.join(missing)}"] if missing else []
+    words += [f"{waiting} wait for approval (`ems models list`)"] if waiting else []
+    return not faults, "; ".join(words)
 
 
 LOOKS: tuple[tuple[str, Callable[[Historian], tuple[bool, str]]], ...] = (

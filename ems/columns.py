@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ems.naming import near
 from ems.units import conversion
-from plant.errors import ConfigError, DataError
+from plant.errors import ConfigError, DataError, NotFoundError
 from plant.site import Site, VirtualTag
 from plant.tags import Tag, ValueType
 
@@ -67,11 +67,15 @@ def read_map(file: Path | None) -> ColumnMap:
 
     Raises
     ------
+    NotFoundError
+        If there is no such file.
     ConfigError
         If it cannot be read or holds something else.
     """
     if file is None:
         return ColumnMap()
+    if not file.is_file():
+        raise NotFoundError(f"--map {file}: no such file")
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
         found = TypeAdapter(ColumnMap).validate_python(document)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
 from plant.identity import plain
@@ -50,3 +55,35 @@ def progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stderr, transient=True
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Work in parts, as stderr shows it."""
+
+    bar: Progress
+    task: TaskID
+
+    def say(self, words: str) -> None:
+        """A line above the bar; where stderr is no terminal, the line alone."""
+        stderr.print(words, markup=False, soft_wrap=True)
+
+    def begin(self, name: str) -> None:
+        """The part that is being done."""
+        self.bar.update(self.task, description=name)
+
+    def done(self) -> None:
+        """A part is over."""
+        self.bar.advance(self.task)
+
+
+@contextmanager
+def parts(name: str, total: int) -> Iterator[Parts]:
+    """Show work that has so many parts on stderr: a bar on a terminal, lines elsewhere."""
+    with progress() as bar:
+        yield Parts(bar, bar.add_task(name, total=total))
+
+
+def clock(time: datetime, timezone: str) -> str:
+    """An instant for a person: local time with its distance from UTC, to the minute."""
+    return time.astimezone(ZoneInfo(timezone)).isoformat(" ", "minutes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from plant.errors import ConfigError, DataError
+from plant.errors import DataError, NotFoundError
 from plant.table import Floats
 
 Texts = npt.NDArray[np.object_]
 MISSING = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "#n/a", "bad", "no data"})
 _TRUTHS = {"true": 1.0, "false": 0.0, "on": 1.0, "off": 0.0, "yes": 1.0, "no": 0.0}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+(?:[eE][+-]?\d+)?")
 _PART_ROWS = 20_000
 
 
@@ -56,13 +58,13 @@ def read(file: Path, *, advance: Callable[[int], None]) -> HistoryFile:
 
     Raises
     ------
-    ConfigError
+    NotFoundError
         If there is no such file.
     DataError
         If it is not CSV or Parquet, has no rows, or a column name twice.
     """
     if not file.is_file():
-        raise ConfigError(f"{file}: no such file")
+        raise NotFoundError(f"{file}: no such file")
     return _parquet(file, advance) if file.suffix in {".parquet", ".pq"} else _csv(file, advance)
 
 
@@ -156,6 +158,12 @@ def numbers(file: HistoryFile, column: str, *, decimal: str = ".") -> tuple[Floa
         return _one_by_one(file, column, texts)
 
 
+def _why(text: str) -> str:
+    if _DECIMAL_COMMA.fullmatch(text):
+        return 'not a number; if the comma begins the fraction, give --map a TOML file that holds: decimal = ","'
+    return "not a number"
+
+
 def _one_by_one(file: HistoryFile, column: str, texts: list[str]) -> tuple[Floats, list[BadCell]]:
     found, bad = np.full(len(texts), np.nan), []
     for row, text in enumerate(texts):
@@ -165,7 +173,7 @@ def _one_by_one(file: HistoryFile, column: str, texts: list[str]) -> tuple[Float
         try:
             value = _TRUTHS[lower] if lower in _TRUTHS else float(text)
         except ValueError:
-            bad.append(BadCell(line=int(file.lines[row]), column=column, value=text[:60], words="not a number"))
+            bad.append(BadCell(line=int(file.lines[row]), column=column, value=text[:60], words=_why(text)))
             continue
         found[row] = value if np.isfinite(value) else np.nan
     return found, bad

@@ -60,6 +60,10 @@ class ImportReport:
     duplicates: int
     """Rows whose time came before in the file."""
     values: int
+    fresh: int
+    """Values for whose time the historian had none."""
+    replaced: int
+    """Values that took the place of others (only with overlap = replace)."""
     tags: tuple[ImportedTag, ...]
     ignored: tuple[str, ...]
     """Columns that are no tag of the site."""
@@ -106,6 +110,7 @@ def import_readings(
     table = checked.table
     stored = _store(historian, site, table, checked.columns, options.overlap, progress)
     tags = (*(_imported(column, checked, stored) for column in checked.columns), *_derived(site, checked, stored))
+    values, there = sum(tag.values for tag in tags), sum(tag.overlapping for tag in tags)
     return ImportReport(
         file=str(file),
         rows=len(table),
@@ -114,7 +119,9 @@ def import_readings(
         step_s=table.step_s,
         gaps=_gaps(table),
         duplicates=checked.duplicates,
-        values=sum(tag.values for tag in tags),
+        values=values,
+        fresh=values - there,
+        replaced=there if options.overlap == "replace" else 0,
         tags=tags,
         ignored=checked.ignored,
         bad=checked.bad,

@@ -76,6 +76,11 @@ class IssuedForecasts:
             return connection.execute(sa.delete(issued_table).where(issued_table.c.issued < microseconds(before))).rowcount
 
 
+def time_of(notice: Event | Alarm) -> datetime:
+    """When it happened."""
+    return notice.time if isinstance(notice, Event) else notice.raised_at
+
+
 class Notices:
     """Events and alarms of the worker: only the controller writes the journal, everybody may read these."""
 
@@ -87,7 +92,7 @@ class Notices:
         rows = [
             {
                 "id": each.id,
-                "time": microseconds(each.time if isinstance(each, Event) else each.raised_at),
+                "time": microseconds(time_of(each)),
                 "kind": "event" if isinstance(each, Event) else "alarm",
                 "body": canonical(each),
             }

@@ -21,10 +21,11 @@ def watched(for_s: float | None) -> Iterator[Callable[[Run, Cycle], None]]:
 
         def show(run: Run, cycle: Cycle) -> None:
             hours = (cycle.time - run.started).total_seconds() / SECONDS_PER_HOUR
-            bar.update(task, completed=round(hours, 2), description=f"controlling {cycle.time:%d %b %H:%M}")
+            bar.update(task, completed=round(hours, 2), description=f"controlling {cycle.time:%d %b %H:%M} UTC")
             for item in cycle.ended:
                 if item.outcome.kind not in {OutcomeKind.CONFIRMED, OutcomeKind.NOT_SENT}:
-                    words = f"{cycle.time:%d %b %H:%M} {item.command.action.value} {item.command.asset}: {item.outcome.kind.value}"
-                    stderr.print(f"{words} {item.outcome.words}", markup=False)
+                    command, outcome = item.command, item.outcome
+                    words = f"{command.action.value} {command.asset}: {outcome.kind.value} {outcome.words}"
+                    stderr.print(f"{cycle.time:%d %b %H:%M} UTC {words}", markup=False)
 
         yield show

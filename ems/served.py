@@ -16,7 +16,7 @@ from ems.forecasts import targets
 from ems.historian import Historian
 from ems.prices import Billing
 from ems.site import calibration_of
-from plant.errors import ConfigError, DataError
+from plant.errors import ConfigError, DataError, NotFoundError
 from plant.identity import canonical
 from plant.ports import instant64
 from plant.series import Series
@@ -45,9 +45,13 @@ def read_drivers(file: Path) -> Drivers:
 
     Raises
     ------
+    NotFoundError
+        If there is no such file.
     ConfigError
         If the file cannot be read, has no time index, or a column holds no number.
     """
+    if not file.is_file():
+        raise NotFoundError(f"--drivers {file}: no such file")
     try:
         frame = pd.read_parquet(file)
     except (OSError, ValueError) as error:
@@ -81,9 +85,13 @@ def read_state(file: Path) -> TwinState:
 
     Raises
     ------
+    NotFoundError
+        If there is no such file.
     ConfigError
         If the file cannot be read or is not a state.
     """
+    if not file.is_file():
+        raise NotFoundError(f"--state {file}: no such file")
     try:
         return TypeAdapter(TwinState).validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:

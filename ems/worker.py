@@ -153,6 +153,7 @@ class Worker:
             return self._over(replace(ended, state=JobState.CANCELLED, words=str(error)))
         if state is JobState.FAILED:
             self._notice("job_failed", ended, f"{ended.name} due at {iso(ended.due)} failed: {words}")
+            return ended
         return self._over(ended)
 
     def _laid_down(self, progress: _Progress, words: str) -> Job:

@@ -70,11 +70,9 @@ def check(
     console.emit(answer, as_json, words=f"{loaded.file}: good ({said}; mode {known.control.mode.value}; historian {shown})")
 
 
-def schema() -> None:
+def schema(_as_json: Annotated[bool, typer.Option("--json", help="Changes nothing: a schema is JSON.")] = False) -> None:
     """Print the JSON Schema of a site file, for editors."""
-    import json
-    import sys
-
+    from ems import console
     from ems.config import schema as site_schema
 
-    sys.stdout.write(json.dumps(site_schema(), indent=1, ensure_ascii=False) + "\n")
+    console.emit(site_schema(), as_json=True)

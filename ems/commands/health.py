@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plant.errors import ConfigError
+from plant.errors import ConfigError, NotFoundError
 from plant.identity import plain
 
 if TYPE_CHECKING:  # heavy to import, and needed for names only
@@ -29,7 +29,6 @@ def mount(app: typer.Typer) -> None:
         backtest
     )
     health.command("rules", epilog=f"Example: {RULES_EXAMPLE}")(rules)
-    health.command("train", epilog="Example: ems health train --site works/site.toml")(train)
     health.command("score", epilog="Example: ems health score --site works/site.toml --json")(score)
     app.add_typer(health, name="health")
 
@@ -67,7 +66,7 @@ def backtest(
     if profile not in PROFILES:
         raise ConfigError(f"--profile {profile!r}: there are {', '.join(PROFILES)}")
     made = _kind(detector)(seed=seed, context=context or (), power=power)
-    read = recordings.read(csv, time=time, group=group, label=label, ignore=ignore or ())
+    read = recordings.read(_there(csv), time=time, group=group, label=label, ignore=ignore or ())
     judged, timing = _judged(made, read, fit_groups, train_rows)
     alarms = {name: trial.alarms_of(judgement, PROFILES[profile]) for name, judgement in judged.items()}
     _write(out, read, judged, alarms)
@@ -107,7 +106,7 @@ def rules(
     for name in columns:
         if name not in known:
             raise ConfigError(f"--part {name}: rules of {kind} read {', '.join(sorted(known))}")
-    read = recordings.read(csv, time=time, group=None, label=None, ignore=()).groups[0].table
+    read = recordings.read(_there(csv), time=time, group=None, label=None, ignore=()).groups[0].table
     for name, column in columns.items():
         if column not in read.columns:
             raise ConfigError(f"--part {name}={column}: {csv.name} has the columns {', '.join(read.columns)}")
@@ -120,31 +119,6 @@ def rules(
     emit({"asset": asset, "rows": len(read), "rules": [_found(entry) for entry in found]}, json, (shown,))
 
 
-def train(site: Site = None, who: Annotated[str, typer.Option(help="Who trains.")] = "operator", json: Json = False) -> None:
-    """Learn what healthy looks like from the site's history; approval as the site file says, or by `ems models approve`."""
-    from ems.config import historian_url, load
-    from ems.console import emit, stderr
-    from ems.historian import Historian
-    from ems.registry import registry_of
-    from ems.training import history_of, train_health, training_lease
-
-    loaded = load(site)
-    with Historian(historian_url(loaded)) as historian:
-        span = historian.span()
-        if span is None:
-            raise ConfigError(
-                f"{loaded.file}: the historian is empty; bring history in by `ems import readings`, or let `ems run` watch"
-            )
-        now = span[1]
-        with training_lease(historian, registry_of(loaded, historian), now):
-            report = train_health(loaded, historian, history_of(loaded.site, historian, now), now, who=who)
-    for step in report.steps:
-        stderr.print(f"{step.name}: {step.words}", markup=False, soft_wrap=True)
-    emit(report, json, words=report.words)
-    if not report.ok:
-        raise typer.Exit(1)
-
-
 def score(site: Site = None, json: Json = False) -> None:
     """The health of every asset now, by the model that serves."""
     from datetime import timedelta
@@ -155,7 +129,6 @@ def score(site: Site = None, json: Json = False) -> None:
     from ems.console import emit, table
     from ems.historian import Historian
     from ems.registry import registry_of
-    from plant.errors import NotFoundError
 
     loaded = load(site)
     control = loaded.site.control
@@ -185,6 +158,12 @@ def _learners(stored: object, model_id: str) -> dict[str, Learner]:
     if not isinstance(stored, dict) or not all(isinstance(learner, Learner) for learner in stored.values()):
         raise ConfigError(f"model {model_id} holds no detectors: train it anew")
     return stored
+
+
+def _there(csv: Path) -> Path:
+    if not csv.is_file():
+        raise NotFoundError(f"--csv {csv}: no such file")
+    return csv
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ems.options import opened
 from plant.assets import Mode
 from plant.orders import Action
 
@@ -33,13 +34,6 @@ def mount(app: typer.Typer) -> None:
     app.command("mode")(mode)
 
 
-def _historian(site: Path | None) -> Historian:
-    from ems.config import historian_url, load
-    from ems.historian import Historian
-
-    return Historian(historian_url(load(site)))
-
-
 def _time(historian: Historian) -> datetime:
     """The plant's time as the historian last saw it: nobody here asks the wall."""
     from plant.errors import NotConnectedError
@@ -55,7 +49,7 @@ def _file(site: Path | None, wish: str, who: str | None, as_json: bool, **fields
     from plant.identity import content_id
     from plant.orders import Request
 
-    with _historian(site) as historian:
+    with opened(site) as (_, historian):
         now, person = _time(historian), who or getpass.getuser()
         number = len(historian.open_requests())
         request = Request(
@@ -77,17 +71,17 @@ def list_commands(
 
     Example: ems commands list --limit 20
     """
-    from ems.console import emit, table
+    from ems.console import clock, emit, table
     from ems.told import told
 
-    with _historian(site) as historian:
+    with opened(site) as (loaded, historian):
         found = told(historian, limit=limit)
     shown = table("Commands", "at", "asset", "action", "set-point", "outcome", "reason", "words", "id")
     for item in found:
         command, end = item.command, item.outcome
         setpoint = "" if command.setpoint is None else f"{command.setpoint:g}"
         cells = (command.asset, command.action.value, setpoint, end.kind.value if end else "", command.reason.value)
-        shown.add_row(f"{command.at:%d %b %H:%M}", *cells, command.words, command.id)
+        shown.add_row(clock(command.at, loaded.site.site.timezone), *cells, command.words, command.id)
     emit(found, as_json, (shown,))
 
 
@@ -100,7 +94,7 @@ def show_command(command_id: str, site: Site = None, as_json: Json = False) -> N
     from ems.console import emit
     from ems.evidence import evidence
 
-    with _historian(site) as historian:
+    with opened(site) as (_, historian):
         found = evidence(historian, command_id)
     emit(found, as_json, words=found.words())
 
@@ -150,14 +144,14 @@ def list_alarms(
 
     Example: ems alarms list
     """
-    from ems.console import emit, table
+    from ems.console import clock, emit, table
     from ems.raised import needing_a_person, standing
 
-    with _historian(site) as historian:
+    with opened(site) as (loaded, historian):
         alarms = standing(historian) if every else needing_a_person(historian)
     shown = table("Alarms", "raised", "priority", "state", "asset", "words", "what to do", "id")
     for alarm in alarms:
-        raised = f"{alarm.raised_at:%d %b %H:%M}"
+        raised = clock(alarm.raised_at, loaded.site.site.timezone)
         shown.add_row(raised, alarm.priority.value, alarm.state.value, alarm.asset or "site", alarm.words, alarm.advice, alarm.id)
     emit(alarms, as_json, (shown,))
 

@@ -108,7 +108,20 @@ def _answer(report: ImportReport, as_json: bool) -> None:
         counts = (tag.values, tag.missing, tag.implausible, tag.overlapping)
         table.add_row(tag.tag, tag.unit, tag.column or "calculated", *(f"{count:,}" for count in counts))
     words = [f"{report.rows:,} rows from {iso(report.start)} to {iso(report.end)}, every {report.step_s:g} s, {report.gaps} gaps"]
+    words += [_news(report)]
     words += [f"{report.duplicates:,} rows had a time that came before"] if report.duplicates else []
     words += [f"no tag of the site: {', '.join(report.ignored)}"] if report.ignored else []
     words += [f"left out: line {cell.line} {cell.column} {cell.value!r}: {cell.words}" for cell in report.bad]
     console.emit(report, as_json, (table,), "\n".join(words))
+
+
+def _news(report: ImportReport) -> str:
+    """What the historian holds now that it did not hold before."""
+    there = report.values - report.fresh
+    if not report.values:
+        return "nothing to store: the file holds no value of a tag of the site"
+    if report.replaced:
+        return f"{report.fresh:,} values are new, {report.replaced:,} took the place of those that were there"
+    if not report.fresh:
+        return f"nothing new: all {there:,} values were there already and were kept as they are"
+    return f"{report.fresh:,} values are new" + (f"; {there:,} were there already and were kept as they are" if there else "")

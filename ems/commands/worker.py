@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ems.options import JsonOption, SiteOption, WhoOption, opened
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from rich.table import Table as RichTable
 
     from ems.jobs import Job, Jobs
-
-SiteOption = Annotated[Path | None, typer.Option("--site", help="Site file; EMS_SITE if not given.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-WhoOption = Annotated[str, typer.Option("--who", help="Who asks.")]
 
 
 def mount(app: typer.Typer) -> None:
@@ -34,35 +32,40 @@ def worker(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train, forecast, watch accuracy and remove old readings by the site's schedule, until a signal comes."""
+    """Train, forecast, watch accuracy and remove old readings by the site's schedule, until a signal comes.
+
+    What it does is said on stderr, line by line; `ems jobs list --log` shows it later.
+    """
     import logging
 
     from ems import console
-    from ems.config import historian_url, load
-    from ems.historian import Historian
+    from ems.jobs import JobState
     from ems.runs import stoppable
     from ems.worker import NAMES, Worker, serve
+    from plant.errors import EmsError
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    loaded = load(site)
-    with Historian(historian_url(loaded)) as historian:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    with opened(site) as (loaded, historian), stoppable():
         works = Worker(loaded, historian)
         if not once:
-            with stoppable():
-                serve(works, loaded.site)
+            serve(works, loaded.site)
             return
         done = [job for name in NAMES if (job := works.do_due(name)) is not None] + works.do_asked()
-    console.emit({"jobs": done}, as_json, (_table(done),))
+    console.emit({"jobs": done}, as_json, (_table(done, loaded.site.site.timezone),), "" if done else "nothing was due")
+    failed = [job for job in done if job.state is JobState.FAILED]
+    if failed:
+        raise EmsError("; ".join(f"{job.name}: {job.words}" for job in failed))
 
 
-def _table(jobs: Sequence[Job]) -> RichTable:
-    from ems.console import table
-    from plant.times import iso
+def _table(jobs: Sequence[Job], timezone: str) -> RichTable:
+    from ems.console import clock, table
 
-    shown = table("Jobs", "id", "name", "due", "state", "progress", "worker", "words")
+    shown = table("Jobs", "id", "name", "due", "state", "progress", "words")
+    shown.columns[0].no_wrap = True
     for job in jobs:
         progress = f"{job.done}/{job.total}" if job.total else ""
-        shown.add_row(job.id, job.name, iso(job.due)[:19], job.state.value, progress, job.holder, job.words)
+        shown.add_row(job.id, job.name, clock(job.due, timezone), job.state.value, progress, job.words)
     return shown
 
 
@@ -73,17 +76,16 @@ def list_jobs(
 ) -> None:
     """List jobs, newest first, and the worker's latest events and alarms."""
     from ems import console
-    from ems.config import historian_url, load
-    from ems.historian import Historian
-    from ems.issued import Notices
+    from ems.issued import Notices, time_of
     from ems.jobs import Jobs
 
-    loaded = load(site)
-    with Historian(historian_url(loaded)) as historian:
+    with opened(site) as (loaded, historian):
         jobs, notices = Jobs(historian.database).newest(), Notices(historian.database).latest(20)
+    timezone = loaded.site.site.timezone
     lines = [f"{job.id}: {line}" for job in jobs for line in job.log] if log else []
-    words = "\n".join([*lines, *(notice.words for notice in notices)])
-    console.emit({"jobs": jobs, "notices": notices}, as_json, (_table(jobs),), words)
+    said = [f"{console.clock(time_of(notice), timezone)} {notice.words}" for notice in notices]
+    words = "\n".join([*lines, *said])
+    console.emit({"jobs": jobs, "notices": notices}, as_json, (_table(jobs, timezone),), words)
 
 
 def run(
@@ -116,11 +118,8 @@ def cancel(
 
 def _changed(site: Path | None, as_json: bool, change: Callable[[Jobs], Job]) -> None:
     from ems import console
-    from ems.config import historian_url, load
-    from ems.historian import Historian
     from ems.jobs import Jobs
 
-    loaded = load(site)
-    with Historian(historian_url(loaded)) as historian:
+    with opened(site) as (_, historian):
         job = change(Jobs(historian.database))
     console.emit({"job": job}, as_json, words=f"{job.id} ({job.name}) is {job.state.value}: {job.words}")
