@@ -30,6 +30,7 @@ LEASE = "training"
 LEASE_S = 6 * 3600.0
 _LARGEST_MISSING = 0.9
 _HEALTH_METRICS = frozenset({"false_alarms_per_month"})
+_MONTH_S = 30 * 86400.0
 _ROUNDING = 1e-9
 """Share by which a mean may lie outside its bounds without being wrong."""
 Say = Callable[[str], None]
@@ -203,6 +204,8 @@ def train_health(
             if not monitor.learners:
                 raise DataError("no asset has enough healthy rows to learn from")
             words.append(f"{kind} for {', '.join(sorted(monitor.learners))}")
+            unknown = [health for health in monitor.observe(table) if health.asset not in monitor.learners]
+            words += [f"none for {health.asset}: {health.words}" for health in unknown]
         trained = Trained(name=name, kind="health", algorithm=kind, history=table, metrics=metrics)
         return _taken_in(site, registry, dict(monitor.learners), trained, None, steps, now, who)
     except EmsError as error:
@@ -278,7 +281,7 @@ def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet
 
 
 def _false_alarms(site: Site, monitor: HealthMonitor, table: Table, split: int) -> tuple[tuple[str, float], ...]:
-    """Raised alarms per asset and month on healthy rows that the monitor had not seen."""
+    """Raised alarms per asset and month on healthy rows that the monitor had not seen; nothing where no asset was judged."""
     from anomaly.machines import machine
 
     window = _rows(table, split, len(table))
@@ -290,8 +293,8 @@ def _false_alarms(site: Site, monitor: HealthMonitor, table: Table, split: int) 
         alarm = learner.judge(seen.table(window), asset.name).alarm.astype(np.int8)
         raised += int((np.diff(alarm, prepend=0) > 0).sum())
         rows += alarm.size
-    months = max(rows * table.step_s / (30 * 86400.0), 1e-9)
-    return (("false_alarms_per_month", raised / months), ("assets", float(len(monitor.learners))))
+    assets = ("assets", float(len(monitor.learners)))
+    return (("false_alarms_per_month", raised / (rows * table.step_s / _MONTH_S)), assets) if rows else (assets,)
 
 
 def _rows(table: Table, first: int, stop: int) -> Table:

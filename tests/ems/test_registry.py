@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import joblib
 import numpy as np
@@ -102,6 +104,83 @@ def test_a_changed_file_is_never_loaded(tmp_path: Path) -> None:
         assert not marker.exists()
         file.unlink()
         with pytest.raises(RefusedError, match="cannot be read"):
+            registry.load(record.id)
+
+
+def test_a_changed_file_never_comes_to_serve(url: str, tmp_path: Path) -> None:
+    with Historian(url) as historian:
+        registry = Registry(historian.database, tmp_path)
+        first, second, third = (register(registry, number) for number in (1, 2, 3))
+        registry.approve(first.id, "anna", T0)
+        registry.approve(second.id, "anna", T0)
+        for record in (first, second, third):
+            (tmp_path / record.file).write_bytes(b"something else")
+        with pytest.raises(RefusedError, match="was changed"):
+            registry.approve(third.id, "anna", T0)
+        with pytest.raises(RefusedError, match="was changed"):
+            registry.promote(second.id, "anna", T0)
+        assert states(registry) == ["serving", "approved", "pending"]
+
+
+def test_the_way_back_is_closed_where_the_file_has_changed(tmp_path: Path) -> None:
+    with Historian("sqlite://") as historian:
+        registry = Registry(historian.database, tmp_path)
+        first, second = (register(registry, number) for number in (1, 2))
+        for record in (first, second):
+            registry.approve(record.id, "anna", T0)
+        registry.promote(second.id, "anna", T0)
+        (tmp_path / first.file).unlink()
+        with pytest.raises(RefusedError, match="cannot be read"):
+            registry.rollback("forecast/a", "anna", T0)
+        assert states(registry) == ["retired", "serving"]
+
+
+def test_a_champion_that_may_not_be_loaded_gives_way(url: str, tmp_path: Path) -> None:
+    """After an update of the product nothing old may be loaded: the first model that is accepted then serves at once."""
+    with Historian(url) as historian:
+        registry = Registry(historian.database, tmp_path)
+        first, second = (register(registry, number) for number in (1, 2))
+        registry.approve(first.id, "anna", T0)
+        (tmp_path / first.file).write_bytes(b"something else")
+        served = registry.approve(second.id, "anna", T0)
+        assert (served.state, served.words) == (State.SERVING, f"{first.id} may not be loaded any more")
+        assert states(registry) == ["retired", "serving"]
+
+
+def test_a_refused_model_was_never_pending_to_anybody_and_leaves_no_file(tmp_path: Path) -> None:
+    with Historian("sqlite://") as historian:
+        registry = Registry(historian.database, tmp_path)
+        kept = register(registry, 1)
+        refused = registry.register({"number": 2}, trained(), T0, "ems", refused="mase 2 is above 1")
+        assert (refused.state, refused.words) == (State.REJECTED, "mase 2 is above 1")
+        assert registry.get(refused.id) == refused
+        assert registry.sweep() == 1
+        assert [file.name for file in tmp_path.iterdir()] == [kept.file]
+
+
+def test_a_newer_model_takes_the_place_of_those_that_wait(url: str, tmp_path: Path) -> None:
+    with Historian(url) as historian:
+        registry = Registry(historian.database, tmp_path)
+        old = register(registry, 1)
+        other = registry.register({}, replace(trained(), algorithm="forest"), T0, "ems")
+        served = register(registry, 2)
+        registry.approve(served.id, "anna", T0)
+        new = register(registry, 3)
+        registry.supersede(new, "rule", T0)
+        assert registry.get(old.id).words == f"{new.id} was trained since"
+        found = {record.id: record.state for record in registry.models()}
+        assert found == {old.id: State.REJECTED, other.id: State.PENDING, served.id: State.SERVING, new.id: State.PENDING}
+
+
+def test_a_class_that_is_gone_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("gone")
+    module.Model = type("Model", (), {"__module__": "gone"})  # type: ignore[attr-defined]  # made here
+    monkeypatch.setitem(sys.modules, "gone", module)
+    with Historian("sqlite://") as historian:
+        registry = Registry(historian.database, tmp_path)
+        record = registry.register(module.Model(), trained(), T0, "ems")
+        monkeypatch.delitem(sys.modules, "gone")
+        with pytest.raises(RefusedError, match=r"cannot be read by this version \(No module named 'gone'\): train it anew"):
             registry.load(record.id)
 
 
