@@ -180,6 +180,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     said = " ".join(wrong.stderr.split())
     assert "life.min_upp_s: unknown key 'min_upp_s'; did you mean 'min_up_s'?" in said
     assert json.loads(ems("config", "schema").stdout) == schema()
+    assert json.loads(ems("config", "schema", "--json").stdout) == schema()
 
 
 def test_every_key_is_documented() -> None:

@@ -298,3 +298,39 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert "line 2, column 'tower_level': 'x': not a number" in " ".join(done.stderr.split())
+
+
+def test_the_same_again_is_nothing_new(tmp_path: Path) -> None:
+    site, file = written(tmp_path), tmp_path / "h.csv"
+    file.write_text("time,tower_level\n2026-01-01T00:00Z,1\n2026-01-01T00:15Z,2\n")
+
+    def said(*options: str) -> str:
+        command = ems("import", "readings", "--csv", file, "--site", site, *options)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return " ".join(done.stdout.split())
+
+    assert "2 values are new" in said()
+    assert "nothing new: all 2 values were there already and were kept as they are" in said()
+    assert "0 values are new, 2 took the place of those that were there" in said("--overlap", "replace")
+    assert json.loads(said("--json"))["fresh"] == 0
+    file.write_text(file.read_text() + "2026-01-01T00:30Z,3\n")
+    assert "1 values are new; 2 were there already" in said()
+
+
+@pytest.mark.parametrize("option", ["--csv", "--parquet", "--map"])
+def test_a_file_that_is_not_there_is_not_found(tmp_path: Path, option: str) -> None:
+    site, file = written(tmp_path), tmp_path / "h.csv"
+    file.write_text("time,tower_level\n2026-01-01T00:00Z,1\n")
+    given = ["--csv", file, option, tmp_path / "none"] if option == "--map" else [option, tmp_path / "none"]
+    done = subprocess.run(ems("import", "readings", *given, "--site", site), capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "none: no such file" in done.stderr
+
+
+def test_a_decimal_comma_gets_a_hint(works: Works) -> None:
+    rows = "time;tower_level\n2026-01-01T00:00Z;1,5\n"
+    with pytest.raises(DataError, match=r"'1,5': not a number; if the comma begins the fraction, give --map .* decimal = \",\""):
+        works.take(rows)
+    works.take(rows, ColumnMap(decimal=","))
+    assert works.values("tower_level") == [1.5]

@@ -16,15 +16,16 @@ from ems.accuracy import raise_alarms, watch
 from ems.config import LoadedSite, historian_url
 from ems.historian import Historian
 from ems.issued import IssuedForecasts, Notices
-from ems.model_record import State
+from ems.model_record import State, Trained
 from ems.registry import registry_of
 from ems.serving import issue, served_forecasters
-from ems.training import TrainingReport, history_of, train_forecaster, training_lease
+from ems.training import TrainingReport, history_of, missed, train_forecaster, training_lease, validated
 from ems.worker import Worker
 from plant.errors import DataError, NotFoundError, RefusedError
 from plant.events import Alarm
 from plant.site import Threshold
 from plant.table import Table
+from plant.tags import Tag
 from tests.ems.waterworks import loaded
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
@@ -140,6 +141,60 @@ def test_below_its_threshold_a_model_is_rejected(here: LoadedSite) -> None:
         assert report.model.state is State.REJECTED
         assert "mase" in report.model.words
         assert "is above 1e-06" in report.model.words
+
+
+def test_what_could_not_be_measured_reaches_no_threshold() -> None:
+    made = Trained(name="forecast/a", kind="forecast", algorithm="ridge", history=demand(), metrics=(("mae", 1.5),))
+    assert missed((Threshold(metric="mape", most=0.2),), made, "a") == ["mape could not be measured"]
+    assert missed((Threshold(metric="mape", most=0.2, target="b"),), made, "a") == []
+    assert missed((Threshold(metric="false_alarms_per_month", most=1),), made, "a") == []
+    health = replace(made, kind="health", metrics=(("assets", 0.0),))
+    assert missed((Threshold(metric="false_alarms_per_month", most=1),), health, None) == [
+        "false_alarms_per_month could not be measured"
+    ]
+    assert missed((Threshold(metric="mape", most=0.2),), health, None) == []
+
+
+@pytest.mark.parametrize("metric", ["mae", "rmse", "wape", "mape", "mase", "nmse", "pinball", "coverage80"])
+def test_every_metric_has_its_threshold(metric: str) -> None:
+    made = Trained(name="forecast/a", kind="forecast", algorithm="ridge", history=demand(), metrics=((metric, 0.5),))
+    assert missed((Threshold(metric=metric, most=0.4),), made, "a") == [f"{metric} 0.5 is above 0.4"]  # type: ignore[arg-type]  # parametrized
+    assert missed((Threshold(metric=metric, least=0.6),), made, "a") == [f"{metric} 0.5 is below 0.6"]  # type: ignore[arg-type]  # parametrized
+    assert missed((Threshold(metric=metric, most=0.5, least=0.5),), made, "a") == []  # type: ignore[arg-type]  # parametrized
+
+
+def test_history_is_checked_against_its_schema(here: LoadedSite) -> None:
+    """The bounds of a tag hold, and a mean that misses them by rounding is no fault."""
+    site = replace(here.site, tags=(Tag(name="a", unit="1", low=0.0, high=0.1),), virtual_tags=())
+    times = np.datetime64("2026-01-05", "us") + np.arange(4) * np.timedelta64(900, "s")
+    table = Table(times=times, columns={"a": np.array([0.1, (0.1 + 0.1 + 0.1) / 3, np.nan, 0.0])})
+    assert table.columns["a"][1] > 0.1
+    assert validated(site, table, ["a"]) == "4 rows of 900 s"
+    wrong = replace(table, columns={"a": np.array([0.1, 0.3, -2.0, 0.0])})
+    with pytest.raises(DataError, match=r"a: 2 places fail, first .* at 2026-01-05 00:\d\d:00\+00:00 \(outside 0 to 0.1\)"):
+        validated(site, wrong, ["a"])
+
+
+@pytest.mark.parametrize("minutes", [1, 1440])
+def test_steps_from_a_minute_to_a_day(here: LoadedSite, minutes: int) -> None:
+    """Trained, approved, issued and watched at the shortest and the longest step."""
+    step_s, rows = minutes * 60.0, 7 * 1440 if minutes == 1 else 120
+    control = replace(here.site.control, step_s=step_s, every_s=step_s, horizon_s=max(86400.0, 3600.0 * 24))
+    site = replace(here.site, control=control, learning=replace(here.site.learning, history_days=100))
+    times = np.datetime64("2026-01-05", "us") + np.arange(rows) * np.timedelta64(minutes, "m")
+    values = 40 + 10 * np.sin(np.arange(rows) / 1440 * 2 * np.pi * minutes) + np.random.default_rng(1).normal(size=rows)
+    until = times[-1].astype(datetime).replace(tzinfo=UTC) + timedelta(minutes=minutes)
+    known = replace(here, site=site)
+    with Historian(historian_url(here)) as historian:
+        historian.write_table(Table(times=times, columns={TARGET: values}), {TARGET: "m3/h"})
+        report = train(known, historian, until - timedelta(days=2), model="ridge")
+        assert report.model is not None, report.words
+        record = registry_of(known, historian).approve(report.model.id, "anna", until)
+        (made,) = issue(known, historian, TARGET, [until - timedelta(days=2)])
+        assert len(made.forecast.p50.values) == 1440 // minutes
+        assert made.forecast.p50.step_s == step_s
+        found = watch(known, historian, record, until - timedelta(days=3), until)
+        assert found.overall.values == 1440 // minutes
 
 
 def test_by_the_site_s_rule_a_model_is_approved(here: LoadedSite) -> None:
