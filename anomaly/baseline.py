@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from anomaly.familiar import Familiar
 from anomaly.features import LEAST_ROWS, Bools, matrix
 from anomaly.modes import NAMES, Codes, Modes
 from plant.table import Floats, Table, Times
@@ -39,6 +40,8 @@ class Normal:
         Shape (rows, sensors): (actual − expected) over the healthy spread; NaN where missing or the mode was never learned.
     doubt
         Shape (rows, sensors): variance of the expectation itself, in units of one reading's: it does not average out.
+    familiar
+        Shape (rows,): the machine did the like in two separate parts of its healthy history.
     modes
         Shape (rows,): codes of `anomaly.modes`.
     """
@@ -49,10 +52,15 @@ class Normal:
     expected: Floats
     z: Floats
     doubt: Floats
+    familiar: Bools
     modes: Codes
 
     def __len__(self) -> int:
         return int(self.times.size)
+
+    def only_familiar(self) -> Normal:
+        """The same rows, of which those under conditions that were hardly ever seen say nothing."""
+        return replace(self, z=np.where(self.familiar[:, None], self.z, np.nan))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,8 @@ class Baseline:
         Shape (3, context): its quartiles.
     reach
         Shape (modes, 2, context): lowest and highest context of each mode.
+    familiar
+        Conditions that were seen more than once.
     weights
         Shape (modes, terms, sensors): constant, context, bends.
     inverse
@@ -97,6 +107,7 @@ class Baseline:
     width: Floats
     knots: Floats
     reach: Floats
+    familiar: Familiar
     weights: Floats
     inverse: Floats
     spread: Floats
@@ -141,8 +152,8 @@ class Baseline:
         weights, inverse, spread, inflation, rows = (np.stack(part) for part in zip(*fits, strict=True))
         return cls(
             sensors=tuple(sensors), context=tuple(context), curved=tuple(curved), modes=modes, centre=centre, width=width,
-            knots=knots, reach=_reach(outside, known, codes), weights=weights, inverse=inverse, spread=spread, inflation=inflation,
-            rows=rows.astype(np.int64),
+            knots=knots, reach=_reach(outside, known, codes), familiar=Familiar.learned(outside, codes, known), weights=weights,
+            inverse=inverse, spread=spread, inflation=inflation, rows=rows.astype(np.int64),
         )  # fmt: skip
 
     def pooled(self, spread: Floats) -> Baseline:
@@ -176,7 +187,10 @@ class Baseline:
             doubt[at] = leverage[:, None] * self.inflation[code] + self._beyond(outside[at], code)
         blind = ~(doubt <= _MOST_DOUBT)
         z, doubt = np.where(blind, np.nan, z), np.where(blind, 0.0, doubt)
-        return Normal(times=window.times, sensors=self.sensors, actual=actual, expected=expected, z=z, doubt=doubt, modes=codes)
+        return Normal(
+            times=window.times, sensors=self.sensors, actual=actual, expected=expected, z=z, doubt=doubt,
+            familiar=self.familiar.rows(outside, codes), modes=codes,
+        )  # fmt: skip
 
     def _beyond(self, outside: Floats, code: int) -> Floats:
         """Doubt where the context lies outside of what the mode was learned from, shape (rows, 1)."""

@@ -18,7 +18,8 @@ def normal_of(times: Times, sensors: tuple[str, ...], actual: Floats, expected: 
     known = np.where(np.isfinite(actual) & np.isfinite(expected), 0.0, np.nan)
     modes = np.full(times.size, FULL_LOAD, dtype=np.int8)
     return Normal(
-        times=times, sensors=sensors, actual=actual, expected=expected, z=known, doubt=np.zeros_like(actual), modes=modes
+        times=times, sensors=sensors, actual=actual, expected=expected, z=known, doubt=np.zeros_like(actual),
+        familiar=np.ones(times.size, dtype=bool), modes=modes,
     )  # fmt: skip
 
 

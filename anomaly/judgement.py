@@ -98,7 +98,7 @@ class Judgement:
             asset=self.asset, time=time, score=score, severity=health.zone(float(self.settled[row])), alarm=bool(self.alarm[row]),
             trip=bool(self.trip[row]), drivers=self.drivers(row), model_id=self.model_id, confidence=confidence,
             parts=tuple((name, float(value)) for name, value in zip(self.part_names, self.parts[self.shown[row]], strict=True)),
-            hours_to_d=self.hours_to_d(row), words="" if confidence == 1.0 else self._missing(row),
+            hours_to_d=self.hours_to_d(row), words=self._reserve(row),
         )  # fmt: skip
 
     def hours_to_d(self, row: int) -> tuple[float, float, float] | None:
@@ -112,6 +112,11 @@ class Judgement:
         low, middle, high = (float(value) * hours for value in rows)
         return low, middle, high
 
+    def _reserve(self, row: int) -> str:
+        if float(self.confidence[row]) < 1.0:
+            return self._missing(row)
+        return "" if self.normal.familiar[row] else "the history hardly knows these conditions: they cannot lead to a trip"
+
     def _missing(self, row: int) -> str:
         code = int(self.normal.modes[row])
         first = max(0, row + 1 - self.rows)
@@ -120,7 +125,7 @@ class Judgement:
         if names:
             return f"not enough data: no values of {names} in the last {row + 1 - first} rows"
         if code < 0:
-            return "not enough data: the operating mode is unknown, its power is missing"
+            return "not enough data: operating mode unknown, the power is missing or twice what the baseline was learned from"
         if not np.isfinite(self.normal.expected[row]).any():
             return f"not enough data: {NAMES[code]} was not seen often enough when the baseline was learned"
         if not np.isfinite(self.normal.z[row]).any():

@@ -181,7 +181,8 @@ class Learner(ABC):
         views, raised, distances, parts = {}, {}, {}, {}
         for profile in self.profiles:
             fitted = self._memory.fitted[profile.name]
-            seen = views[profile.name] = filled(view(normal, profile.average_rows), fitted.together)
+            counted = normal.only_familiar() if profile.only_familiar else normal
+            seen = views[profile.name] = filled(view(counted, profile.average_rows), fitted.together)
             each = np.stack([part.distances(seen) for part in fitted.parts], axis=1) / fitted.thresholds
             each = np.where(health.judgeable(seen.confidence)[:, None], each, np.nan)
             parts[profile.name], distances[profile.name] = each, each.max(axis=1)

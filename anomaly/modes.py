@@ -11,11 +11,17 @@ import numpy.typing as npt
 from plant.table import Floats, Table
 
 NAMES = ("off", "warm-up", "part load", "full load")
-"""Codes 0 to 3; −1 is unknown (the power is missing)."""
+"""Codes 0 to 3; −1 is unknown (the power is missing, or far beyond all that was seen)."""
 OFF, WARM_UP, PART_LOAD, FULL_LOAD = range(4)
 _OFF_SHARE = 0.05
 _FULL_SHARE = 0.75
+_BEYOND = 2.0
+"""So many times the power that two separate parts of the history reached is unknown: a machine that stood all the time, or all but
+once, draws a hundred times as much when it runs."""
+_PARTS = 5
 _WARM_UP_S = 900.0
+_LEAST_KW = 1e-6
+"""A machine that drew nothing in its whole history was never seen running."""
 
 Codes = npt.NDArray[np.int8]
 
@@ -30,24 +36,28 @@ class Modes:
         Column of the power; None = the machine has one mode.
     rated
         95th percentile of the healthy power in either direction (a battery charges and discharges), its unit.
+    most
+        Above this power the mode is unknown, its unit.
     warm_up_rows
         Rows after a start that count as warm-up: a quarter of an hour, at least one row.
     """
 
     power: str | None = None
     rated: float = 1.0
+    most: float = np.inf
     warm_up_rows: int = 1
 
     @classmethod
     def learned(cls, history: Table, power: str | None) -> Self:
-        """Modes as healthy rows show them; one mode only if the power is missing or always zero."""
+        """Modes as healthy rows show them; one mode only if the power is missing."""
         values = history.columns.get(power, np.empty(0)) if power is not None else np.empty(0)
         known = values[np.isfinite(values)]
-        rated = float(np.quantile(np.abs(known), 0.95)) if known.size else 0.0
-        if rated <= 0.0:
+        if not known.size:
             return cls()
+        rated = max(float(np.quantile(np.abs(known), 0.95)), _LEAST_KW)
+        highest = sorted(float(np.abs(part).max()) for part in np.array_split(known, min(_PARTS, known.size)))
         rows = max(1, round(_WARM_UP_S / history.step_s)) if history.step_s else 1
-        return cls(power=power, rated=rated, warm_up_rows=rows)
+        return cls(power=power, rated=rated, most=_BEYOND * max(highest[-2:][0], rated), warm_up_rows=rows)
 
     def codes(self, table: Table) -> Codes:
         """The mode of each row, shape (rows,)."""
@@ -60,5 +70,5 @@ class Modes:
         starts = np.flatnonzero(running[1:] & known[:-1] & ~running[:-1]) + 1
         for start in starts:
             codes[start : start + self.warm_up_rows][running[start : start + self.warm_up_rows]] = WARM_UP
-        codes[~known] = -1
+        codes[~known | (load * self.rated > self.most)] = -1
         return codes

@@ -20,6 +20,8 @@ class Profile:
     """So many rows in a row beyond the threshold raise the alarm …"""
     clear_rows: int
     """… and so many below it clear it."""
+    only_familiar: bool = False
+    """Only conditions that the healthy history showed more than once count."""
 
     def quantile(self, windows: float) -> float:
         """The quantile of healthy distances that is the threshold, given how many independent windows there are."""
@@ -27,5 +29,7 @@ class Profile:
 
 
 ADVISORY = Profile(name="advisory", average_rows=10, exceedances=1.3, margin=1.0, raise_rows=5, clear_rows=20)
-CONTROL = Profile(name="control", average_rows=20, exceedances=0.02, margin=1.4, raise_rows=20, clear_rows=20)
+CONTROL = Profile(
+    name="control", average_rows=20, exceedances=0.02, margin=1.4, raise_rows=20, clear_rows=20, only_familiar=True
+)  # fmt: skip
 PROFILES = {profile.name: profile for profile in (ADVISORY, CONTROL)}

@@ -182,7 +182,7 @@ def test_wrong_options_are_named_with_what_would_be_right(tmp_path: Path, option
 
 def test_files_that_are_no_recordings_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "scores.csv"
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(NotFoundError, match="no such file"):
         _run(tmp_path / "none.csv", out)
     with pytest.raises(DataError, match="no rows"):
         _run(_written(tmp_path / "head.csv", _lines()[:1]), out)
