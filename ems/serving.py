@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Self
 
 from anomaly.learner import Learner
 from ems.config import LoadedSite
@@ -15,6 +16,7 @@ from ems.registry import ModelRecord, Registry, State, registry_of
 from ems.site import unit_of
 from plant.errors import EmsError, NotFoundError, RefusedError
 from plant.ports import Forecaster, instant64
+from plant.series import Forecast
 from plant.table import Table
 from plant.times import steps_between, utc
 
@@ -33,6 +35,59 @@ def served_forecasters(loaded: LoadedSite, historian: Historian, say: Say = lamb
         if isinstance(model, Forecaster):
             found[target] = model
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """A model whose forecasts carry its id in the registry."""
+
+    id: str
+    model: Forecaster
+
+    def fit(self, history: Table, target: str) -> Self:
+        return replace(self, model=self.model.fit(history, target))
+
+    def predict(self, history: Table, known_future: Table | None, start: datetime, steps: int) -> Forecast:
+        return replace(self.model.predict(history, known_future, start, steps), model_id=self.id)
+
+
+class CurrentForecasters(Mapping[str, Forecaster]):
+    """The forecasters of a run that goes on while models change: whoever serves now, looked up whenever one is asked for.
+
+    Parameters
+    ----------
+    registry
+        Of the site.
+    learned
+        By target: what serves where the registry has none that may be loaded.
+    say
+        Told when another model comes to serve, and why one must not be loaded.
+    """
+
+    def __init__(self, registry: Registry, learned: Mapping[str, Forecaster], say: Say = lambda _: None) -> None:
+        self._registry, self._learned, self._say = registry, learned, say
+        self._now: dict[str, tuple[str, Forecaster | None]] = {}
+
+    def __getitem__(self, target: str) -> Forecaster:
+        record = self._registry.serving(f"forecast/{target}")
+        if record is None:
+            return self._learned[target]
+        before, model = self._now.get(target, ("", self._learned.get(target)))
+        if record.id != before:
+            found = _loaded(self._registry, record, self._say)
+            model = _Registered(record.id, found) if isinstance(found, Forecaster) else model
+            self._now[target] = (record.id, model)
+            if isinstance(found, Forecaster) and before:
+                self._say(f"{record.id} forecasts {target} from now on")
+        if model is None:
+            raise KeyError(target)
+        return model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._learned)
+
+    def __len__(self) -> int:
+        return len(self._learned)
 
 
 def served_learners(loaded: LoadedSite, historian: Historian, say: Say = lambda _: None) -> dict[str, Learner]:

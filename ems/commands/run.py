@@ -48,8 +48,10 @@ def run(
     from ems.historian import Historian
     from ems.learned import learned
     from ems.progress import watched
+    from ems.registry import registry_of
     from ems.report import report
     from ems.runs import run as run_site
+    from ems.serving import CurrentForecasters
     from ems.site import build, in_mode, plant_of
 
     try:
@@ -59,7 +61,8 @@ def run(
     loaded = in_mode(load(site), mode)
     with Historian(historian_url(loaded)) as historian:
         forecasters, monitor = learned(loaded, historian, stderr.print)
-        works = build(loaded, historian, plant_of(loaded), forecasters, monitor, rehearsal=rehearsal)
+        current = CurrentForecasters(registry_of(loaded, historian), forecasters, stderr.print)
+        works = build(loaded, historian, plant_of(loaded), current, monitor, rehearsal=rehearsal)
         with watched(for_s) as on_cycle:
             done = run_site(works, for_s=for_s, on_cycle=on_cycle)
         made = report(done, None)

@@ -14,11 +14,12 @@ import pytest
 
 from ems.accuracy import raise_alarms, watch
 from ems.config import LoadedSite, historian_url
+from ems.forecasts import FLAT, SiteForecasts
 from ems.historian import Historian
 from ems.issued import IssuedForecasts, Notices
 from ems.model_record import State, Trained
 from ems.registry import registry_of
-from ems.serving import issue, served_forecasters
+from ems.serving import CurrentForecasters, issue, served_forecasters
 from ems.training import TrainingReport, history_of, missed, train_forecaster, training_lease, validated
 from ems.worker import Worker
 from plant.errors import DataError, NotFoundError, RefusedError
@@ -129,6 +130,32 @@ def test_issue_times_may_be_in_any_zone(here: LoadedSite) -> None:
         found = watch(here, historian, record, SPLIT, SPLIT + timedelta(days=3))
         assert found.ratio is not None
         assert found.ratio < 1.5
+
+
+def test_a_run_that_goes_on_takes_up_what_comes_to_serve(here: LoadedSite) -> None:
+    said: list[str] = []
+    with Historian(historian_url(here)) as historian:
+        historian.write_table(demand(), {TARGET: "m3/h"})
+        history, registry = history_of(here.site, historian, END), registry_of(here, historian)
+        current = CurrentForecasters(registry, {}, said.append)
+        forecasts = SiteForecasts(current, {TARGET: "m3/h"})
+
+        def model_id() -> str:
+            return forecasts.issue(history, END, 900.0, 96)[0].model_id
+
+        assert model_id() == FLAT
+        first, second = (train(here, historian, END, model=kind).model for kind in ("week_mean", "seasonal_naive"))
+        assert first is not None
+        assert second is not None
+        registry.approve(first.id, "anna", END)
+        registry.approve(second.id, "anna", END)
+        assert (model_id(), said) == (first.id, [])
+        registry.promote(second.id, "anna", END)
+        assert (model_id(), said) == (second.id, [f"{second.id} forecasts {TARGET} from now on"])
+        (here.folder / "models" / first.file).write_bytes(b"something else")
+        with pytest.raises(RefusedError, match="was changed"):
+            registry.rollback(f"forecast/{TARGET}", "anna", END)
+        assert model_id() == second.id
 
 
 def test_below_its_threshold_a_model_is_rejected(here: LoadedSite) -> None:
