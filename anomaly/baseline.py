@@ -73,6 +73,8 @@ class Baseline:
 
     Attributes
     ----------
+    begin, end
+        First and last row that was learned from.
     sensors, context
         Column names.
     curved
@@ -99,6 +101,8 @@ class Baseline:
         Shape (modes,): rows each mode was learned from.
     """
 
+    begin: np.datetime64
+    end: np.datetime64
     sensors: tuple[str, ...]
     context: tuple[str, ...]
     curved: tuple[str, ...]
@@ -151,9 +155,10 @@ class Baseline:
         fits = [_fit(design, values, known & (codes == code), floor) for code in range(len(NAMES))]
         weights, inverse, spread, inflation, rows = (np.stack(part) for part in zip(*fits, strict=True))
         return cls(
-            sensors=tuple(sensors), context=tuple(context), curved=tuple(curved), modes=modes, centre=centre, width=width,
-            knots=knots, reach=_reach(outside, known, codes), familiar=Familiar.learned(outside, codes, known), weights=weights,
-            inverse=inverse, spread=spread, inflation=inflation, rows=rows.astype(np.int64),
+            begin=history.times[0], end=history.times[-1], sensors=tuple(sensors), context=tuple(context), curved=tuple(curved),
+            modes=modes, centre=centre, width=width, knots=knots, reach=_reach(outside, known, codes),
+            familiar=Familiar.learned(outside, codes, known), weights=weights, inverse=inverse, spread=spread,
+            inflation=inflation, rows=rows.astype(np.int64),
         )  # fmt: skip
 
     def pooled(self, spread: Floats) -> Baseline:
@@ -198,6 +203,11 @@ class Baseline:
         distance = np.maximum(np.maximum(low - outside, outside - high), 0.0) / np.where(high > low, high - low, 1.0)
         doubt: Floats = ((distance / _BEYOND) ** 2).sum(axis=1, keepdims=True)
         return doubt
+
+    @property
+    def days(self) -> float:
+        """How much time the history covers."""
+        return float((self.end - self.begin) / np.timedelta64(1, "D"))
 
     @property
     def learned_modes(self) -> tuple[str, ...]:

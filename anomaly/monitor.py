@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from anomaly.detectors.isolation_forest import IsolationForest
-from anomaly.features import LEAST_ROWS, matrix, utc_of
+from anomaly.features import matrix, utc_of
 from anomaly.health import RECOVERY_ROWS
 from anomaly.learner import Learner
 from anomaly.machines import Machine, machine
@@ -23,6 +23,10 @@ from plant.table import Table
 
 WINDOW_ROWS = 8 * RECOVERY_ROWS
 """Rows that are looked at: what lies further back hardly changes the score."""
+LEAST_DAYS = 7.0
+"""Less history than a week, with its nights and its weekend, is too little to say what is healthy."""
+TRIP_DAYS = 14.0
+"""What a week brings must have been seen twice before it may stop a machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class HealthMonitor:
             for each in found
             if each is not None
         )
+        self._renewed: dict[str, datetime] = {}
+        self._taken_days: dict[str, float] = {}
 
     @classmethod
     def fit(
@@ -105,15 +111,41 @@ class HealthMonitor:
         """Fitted detectors by asset."""
         return {each.machine.asset: each.learner for each in self._watched if each.learner is not None}
 
+    def renew(self, asset: str, since: datetime) -> None:
+        """Begin an asset's baseline anew: it was commissioned or overhauled, and only what follows tells how it should run."""
+        self._renewed[asset] = max(since, self._renewed.get(asset, since))
+
     def observe(self, window: Table) -> tuple[Health, ...]:
         """The health of every asset at the last row of a window, of which the last `WINDOW_ROWS` rows are looked at.
 
-        An asset that cannot be judged has no score, and the words say why.
+        An asset that cannot be judged has no score, and the words say why. A renewed one learns from the rows since then as
+        soon as they are a week, and again whenever they have doubled: then the window should reach back so far.
         """
         if len(window) == 0:
             raise DataError("no readings to judge health from: the window is empty")
-        recent = window.since(window.times[-WINDOW_ROWS]) if len(window) > WINDOW_ROWS else window
-        return tuple(_health(each, recent) for each in self._watched)
+        return tuple(self._one(each, window) for each in self._watched)
+
+    def _one(self, watched: _Watched, window: Table) -> Health:
+        since = self._renewed.get(watched.machine.asset)
+        if since is None or watched.learner is None:
+            return _health(watched, _last(window))
+        rows = window.since(instant64(since))
+        known = self._adopted(watched, watched.learner, rows, since)
+        if known < LEAST_DAYS:
+            return _unknown(watched, window, _too_few(known, since))
+        return _health(watched, _last(rows))
+
+    def _adopted(self, watched: _Watched, learner: Learner, rows: Table, since: datetime) -> float:
+        """Days that the baseline of a renewed machine stands on, after having learned what there is to learn."""
+        name = watched.machine.asset
+        own = learner.baseline(name)
+        if own.begin >= instant64(since) and name not in self._taken_days:
+            return own.days
+        taken, known = self._taken_days.get(name, 0.0), _days(watched.machine, rows)
+        if known >= max(LEAST_DAYS, 2.0 * taken):
+            learner.adopt(name, watched.machine.table(rows))
+            self._taken_days[name] = known
+        return self._taken_days.get(name, known)
 
 
 def _learned(
@@ -123,14 +155,13 @@ def _learned(
     words: dict[str, str] = {}
     tables: dict[str, Table] = {}
     for each in machines:
-        rows = each.table(history)
-        if each.asset in since:
-            rows = rows.since(instant64(since[each.asset]))
-        known = int((np.isfinite(matrix(rows, [part for part, _ in each.sensors])).any(axis=1)).sum())
-        if known < LEAST_ROWS:
-            words[each.asset] = f"only {known} healthy rows to learn from: at least {LEAST_ROWS} are needed"
+        begin = since.get(each.asset)
+        rows = history if begin is None else history.since(instant64(begin))
+        known = _days(each, rows)
+        if known < LEAST_DAYS:
+            words[each.asset] = _too_few(known, begin)
         else:
-            tables[each.asset] = rows
+            tables[each.asset] = each.table(rows)
     if not tables:
         return {}, words
     first = machines[0]
@@ -145,16 +176,39 @@ def _learned(
     return dict.fromkeys(tables, learner), words
 
 
+def _days(machine: Machine, readings: Table) -> float:
+    """Days in which at least one sensor of a machine was known."""
+    known = np.isfinite(matrix(readings, [tag for _, tag in machine.sensors])).any(axis=1)
+    return float(known.sum()) * readings.step_s / 86400.0
+
+
+def _too_few(days: float, since: datetime | None) -> str:
+    after = "" if since is None else f" since the work of {since:%d %b %Y %H:%M}"
+    return f"only {days:.1f} days of readings{after} to learn from: at least {LEAST_DAYS:g} are needed"
+
+
+def _last(window: Table) -> Table:
+    return window.since(window.times[-WINDOW_ROWS]) if len(window) > WINDOW_ROWS else window
+
+
+def _unknown(watched: _Watched, window: Table, words: str) -> Health:
+    return Health(
+        asset=watched.machine.asset, time=utc_of(window.times[-1]), score=None, severity=None, alarm=False,
+        model_id="none" if watched.learner is None else watched.learner.model_id, confidence=0.0,
+        words=f"not enough data: {words}",
+    )  # fmt: skip
+
+
 def _health(watched: _Watched, window: Table) -> Health:
     name = watched.machine.asset
     if watched.learner is None:
-        return Health(
-            asset=name, time=utc_of(window.times[-1]), score=None, severity=None, alarm=False, model_id="none",
-            confidence=0.0, words=f"not enough data: {watched.words}",
-        )  # fmt: skip
+        return _unknown(watched, window, watched.words)
     found = watched.learner.judge(watched.machine.table(window), name).health(len(window) - 1)
     drivers = tuple(replace(driver, tag=watched.machine.tag(driver.tag)) for driver in found.drivers)
-    return replace(found, drivers=drivers, words=_named(found.words, watched.machine))
+    days, words = watched.learner.baseline(name).days, _named(found.words, watched.machine)
+    if days < TRIP_DAYS - 0.5 and not words:
+        words = f"learned from {days:.0f} days only: no trip before {TRIP_DAYS:g}"
+    return replace(found, drivers=drivers, words=words, trip=found.trip and days >= TRIP_DAYS - 0.5)
 
 
 def _named(words: str, machine: Machine) -> str:

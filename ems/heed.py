@@ -1,4 +1,4 @@
-"""What people asked for since the last cycle: modes, locks, commands of their own, approvals, alarms."""
+"""What people asked for since the last cycle: modes, locks, commands of their own, approvals, alarms, maintenance done."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from anomaly.alarms import acknowledged, shelved
 from ems.issued import Notices
 from ems.journal import parse
+from ems.maintenance import WISHES, entry
 from ems.memory import Memory
 from ems.site import Works
 from plant.assets import Mode
@@ -67,6 +68,8 @@ def _one(works: Works, memory: Memory, cycle: str, now: datetime, request: Reque
         _locked(works, memory, cycle, now, request)
     elif request.wish in {"ack", "shelve"}:
         _alarmed(works, memory, cycle, now, request)
+    elif request.wish in WISHES:
+        _maintained(works, cycle, now, request)
     else:
         raise NotFoundError(f"unknown wish {request.wish!r}")
     return None
@@ -147,6 +150,13 @@ def _locked(works: Works, memory: Memory, cycle: str, now: datetime, request: Re
     lock = Lock(asset=asset, who=request.who, why=request.words, since=now, until=until if request.wish == "lock" else now)
     works.historian.append("lock", [lock], cycle=cycle, time=now)
     memory.locked(asset, lock if request.wish == "lock" else None)
+
+
+def _maintained(works: Works, cycle: str, now: datetime, request: Request) -> None:
+    _named(works, request)
+    done = entry(request, now)
+    works.historian.append("maintenance", [done], cycle=cycle, time=now)
+    works.monitor.renew(done.asset, done.time)
 
 
 def _alarmed(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> None:

@@ -25,6 +25,7 @@ Record = TypeVar("Record")
 KINDS = (
     "run", "situation", "plan", "verdict", "command", "outcome", "event", "alarm", "approval", "kpi",
     "nothing", "forecast", "health", "cycle", "request", "calibration", "mode", "lock",
+    "maintenance",
 )  # fmt: skip
 _CUT = frozenset({"situation"})
 """Kinds that hold other records: cut into them, so that what was journalled anyway, or never changes, is stored once."""

@@ -15,6 +15,7 @@ from ems.cycle import Cycle, run_cycle
 from ems.execute import CLOCK, Gate
 from ems.historian import this_process
 from ems.kpis import Meter
+from ems.maintenance import renewed
 from ems.memory import Memory
 from ems.observe import too_soon
 from ems.recover import recover
@@ -121,6 +122,7 @@ def _begun(works: Works, started: datetime) -> Run:
     for outcome in recover(works.site, works.historian, works.read()):
         log.warning("command %s of a former process: %s %s", outcome.command_id, outcome.kind.value, outcome.words)
     memory = Memory(works.site, works.historian, started, Meter(works.site, works.billing))
+    renewed(works.monitor, works.historian)
 
     def minimum_times(command: Command) -> str | None:
         return too_soon(works.site, memory.history.table(), command, works.plant.now())

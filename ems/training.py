@@ -181,14 +181,15 @@ def train_health(
     It is measured by the false alarms that it gives, learned from the first part, on the healthy last part of its history.
     """
     from anomaly.monitor import HealthMonitor
+    from ems.maintenance import begun
     from plant.kinds import find
 
     site, registry = loaded.site, registry_of(loaded, historian)
     name, kind = f"health/{site.site.name}", site.learning.detector
-    steps = _Steps(name, say)
+    steps, since = _Steps(name, say), begun(historian)
 
     def fitted(rows: Table) -> HealthMonitor:
-        return HealthMonitor.fit(site, rows, seed=site.control.seed, kind=find("anomaly.detectors", kind))
+        return HealthMonitor.fit(site, rows, seed=site.control.seed, kind=find("anomaly.detectors", kind), since=since)
 
     try:
         with steps.step("validate") as words:

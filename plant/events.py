@@ -83,3 +83,22 @@ class ModeChange:
     """A person, or `ems`."""
     time: datetime
     words: str = ""
+
+
+class MaintenanceKind(StrEnum):
+    """Work after which a machine is another one: how it ran before says nothing of how it should run."""
+
+    COMMISSIONING = "COMMISSIONING"
+    OVERHAUL = "OVERHAUL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """An entry of the maintenance log."""
+
+    asset: str
+    kind: MaintenanceKind
+    who: str
+    time: datetime
+    """When the work was done: what is healthy is learned from here on."""
+    words: str = ""

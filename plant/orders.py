@@ -229,10 +229,11 @@ class Request:
     who: str
     time: datetime
     wish: str
-    """`command`, `approve`, `reject`, `mode`, `lock`, `unlock`, `return`, `replan`, `ack`, `shelve`, `stop`."""
+    """`command`, `approve`, `reject`, `mode`, `lock`, `unlock`, `return`, `replan`, `ack`, `shelve`, `stop`, or what
+    was done to the machine: `commissioning`, `overhaul`."""
     asset: str | None = None
     action: Action | None = None
     setpoint: float | None = None
     value: str | None = None
-    """What the wish needs besides: a mode, a command id, an alarm id, a duration."""
+    """What the wish needs besides: a mode, a command id, an alarm id, a duration, when the work was done."""
     words: str = ""

@@ -128,6 +128,7 @@ def score(site: Site = None, json: Json = False) -> None:
     from ems.config import historian_url, load
     from ems.console import emit, table
     from ems.historian import Historian
+    from ems.maintenance import begun, renewed
     from ems.registry import registry_of
 
     loaded = load(site)
@@ -138,9 +139,10 @@ def score(site: Site = None, json: Json = False) -> None:
         serving, span = registry.serving(name), historian.span()
         if serving is None or span is None:
             raise NotFoundError(f"no model serves {name}: `ems health train`, then `ems models approve ID`")
-        monitor = HealthMonitor(loaded.site, _learners(registry.load(serving.id), serving.id))
+        monitor = renewed(HealthMonitor(loaded.site, _learners(registry.load(serving.id), serving.id)), historian)
         names = [tag.name for tag in loaded.site.tags] + [tag.name for tag in loaded.site.virtual_tags]
-        readings = historian.table(names, span[1] - timedelta(seconds=WINDOW_ROWS * control.step_s), None)
+        starts = [span[1] - timedelta(seconds=WINDOW_ROWS * control.step_s), *begun(historian).values()]
+        readings = historian.table(names, min(starts), None)
     found = monitor.observe(resample(readings, control.step_s))
     shown = table("Health", "asset", "score", "zone", "alarm", "driver", "expected", "actual", "words")
     for health in found:

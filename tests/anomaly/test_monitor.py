@@ -90,7 +90,7 @@ def test_a_machine_that_was_never_seen_has_no_score_and_says_so(readings: Table)
     one, _, three = HealthMonitor.fit(site, rows_of(readings, 0, LEARN), kind=T2q).observe(rows_of(readings, LEARN, LEARN + 50))
     assert one.score is not None
     assert three.score is None
-    assert "0 healthy rows" in three.words
+    assert "only 0.0 days" in three.words
 
 
 def test_nothing_learned_yet_is_said(readings: Table) -> None:

@@ -1,0 +1,51 @@
+"""The maintenance log: after which works a machine is another one, so that its health begins anew."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from anomaly.monitor import HealthMonitor
+from ems.historian import Historian
+from plant.errors import RefusedError
+from plant.events import Maintenance, MaintenanceKind
+from plant.orders import Request
+from plant.times import instant, iso
+
+WISHES = frozenset(kind.value.lower() for kind in MaintenanceKind)
+
+
+def entry(request: Request, now: datetime) -> Maintenance:
+    """The entry that a person asked for.
+
+    Raises
+    ------
+    RefusedError
+        If no asset is named, or the work is said to have been done later than now.
+    ValueError
+        If the time is none.
+    """
+    time = instant(request.value) if request.value else request.time
+    if request.asset is None:
+        raise RefusedError(f"{request.wish}: of which asset?")
+    if time > now:
+        raise RefusedError(f"{request.wish} of {request.asset} at {iso(time)} lies ahead: it is {iso(now)}")
+    kind = MaintenanceKind(request.wish.upper())
+    return Maintenance(asset=request.asset, kind=kind, who=request.who, time=time, words=request.words)
+
+
+def log(historian: Historian) -> tuple[Maintenance, ...]:
+    """All entries, oldest work first: those of the journal, and those that wait for the controller to journal them."""
+    waiting = [entry(request, request.time) for request in historian.open_requests() if request.wish in WISHES]
+    return tuple(sorted([*historian.records("maintenance", Maintenance), *waiting], key=lambda item: item.time))
+
+
+def begun(historian: Historian) -> dict[str, datetime]:
+    """By asset: since when it is the machine that it is now."""
+    return {item.asset: item.time for item in log(historian)}
+
+
+def renewed(monitor: HealthMonitor, historian: Historian) -> HealthMonitor:
+    """The same monitor, told which baselines begin anew and when."""
+    for asset, since in begun(historian).items():
+        monitor.renew(asset, since)
+    return monitor
