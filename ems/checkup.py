@@ -78,7 +78,8 @@ def _calibration(historian: Historian) -> tuple[bool, str]:
 def _models(loaded: LoadedSite, historian: Historian) -> tuple[bool, str]:
     """Which models serve and may be loaded; one that may not is a fault, one that is missing is not: a run learns a quick one."""
     registry = registry_of(loaded, historian)
-    names = [*(f"forecast/{target}" for target in targets(loaded.site)), f"health/{loaded.site.site.name}"]
+    names = [f"forecast/{target}" for target in targets(loaded.site)]
+    names += [f"health/{loaded.site.site.name}"] if loaded.site.assets else []
     serving = [record for name in names if (record := registry.serving(name)) is not None]
     faults = [fault for record in serving if (fault := registry.fault(record)) is not None]
     waiting = len(registry.models(state=State.PENDING))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,11 @@ from rich.table import Table as RichTable
 
 from plant.identity import plain
 
+_FILE_WIDTH = 160
+"""Columns of a table that goes to a file or another program: nobody's screen limits it."""
+
 stderr = Console(stderr=True, highlight=False)
-stdout = Console(highlight=False)
+stdout = Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _FILE_WIDTH)
 
 
 def emit(document: Any, as_json: bool, tables: tuple[RichTable, ...] = (), words: str = "") -> None:
@@ -43,10 +47,10 @@ def emit(document: Any, as_json: bool, tables: tuple[RichTable, ...] = (), words
 
 
 def table(title: str, *columns: str) -> RichTable:
-    """An empty table to be filled with `add_row`."""
+    """An empty table to be filled with `add_row`; what does not fit is continued below, never cut off."""
     made = RichTable(title=title, title_justify="left")
     for column in columns:
-        made.add_column(column)
+        made.add_column(column, overflow="fold")
     return made
 
 

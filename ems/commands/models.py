@@ -45,17 +45,15 @@ def list_models(
 
     with opened(site) as (loaded, historian):
         records = registry_of(loaded, historian).models(name)
-    shown = console.table("Models", "id", "name", "algorithm", "state", "trained", "MAE", "80 % band", "words")
-    shown.columns[0].no_wrap = True
+    shown = console.table("Models", "id", "name", "algorithm", "state", "trained", "MAE", "words")
+    for column in (0, 3):
+        shown.columns[column].no_wrap = True
     for each in records:
         trained = console.clock(each.trained_at, loaded.site.site.timezone)
-        numbers = (_number(each.metric(key)) for key in ("mae", "coverage80"))
-        shown.add_row(each.id, each.name, each.algorithm, each.state.value, trained, *numbers, each.words)
+        mae = each.metric("mae")
+        error = "–" if mae is None else f"{mae:.3g}"
+        shown.add_row(each.id, each.name, each.algorithm, each.state.value, trained, error, each.words)
     console.emit({"models": records}, as_json, (shown,), "" if records else "no models yet: `ems forecast train`")
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
 
 
 def show(model: ModelArgument, site: SiteOption = None, as_json: JsonOption = False) -> None:
