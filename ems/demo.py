@@ -120,13 +120,11 @@ def _between(table: Table, start: datetime, end: datetime) -> Table:
 
 
 @contextmanager
-def served(laid: Laid, *extra: str) -> Iterator[LoadedSite]:
-    """The works as a plant of its own process on a free port of this machine; gives the site that points at it.
+def starting(laid: Laid, *extra: str) -> Iterator[Callable[[], LoadedSite]]:
+    """The works as a plant of its own process on a free port of this machine.
 
-    Raises
-    ------
-    NotConnectedError
-        If the plant does not come up; the text holds what it said.
+    Gives what waits until it is up and returns the site that points at it; that raises NotConnectedError if the plant does not
+    come up, with what it said.
     """
     endpoint = f"opc.tcp://127.0.0.1:{free_port()}/works"
     options = {
@@ -143,12 +141,16 @@ def served(laid: Laid, *extra: str) -> Iterator[LoadedSite]:
     with log.open("w", encoding="utf-8") as errors:
         command = [sys.executable, "-m", "ems.cli", "plant", "serve", "--lock-step", *words, *extra]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        try:
+
+        def ready() -> LoadedSite:
             assert process.stdout is not None
             if not any(line.startswith("ready") for line in process.stdout):
                 raise NotConnectedError(f"the plant did not come up: {log.read_text(encoding='utf-8').strip()[-500:]}")
             connection = replace(laid.loaded.site.connection, endpoint=endpoint, endpoint_env=None)
-            yield replace(laid.loaded, site=replace(laid.loaded.site, connection=connection))
+            return replace(laid.loaded, site=replace(laid.loaded.site, connection=connection))
+
+        try:
+            yield ready
         finally:
             _stop(process)
 

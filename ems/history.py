@@ -22,7 +22,8 @@ class History:
     step_s
         Grid of the controller.
     span
-        How far back is kept.
+        How far back is kept, and up to a day more: the window moves by whole days, so that what forecasters remember of its
+        days stays true through the day.
     """
 
     def __init__(self, table: Table, step_s: float, span: timedelta) -> None:
@@ -63,7 +64,8 @@ class History:
     def _extend(self, slot: np.datetime64, rows: int) -> None:
         fresh = slot - self._step * np.arange(rows - 1, -1, -1)
         nothing = np.zeros((rows, len(self._names)))
-        keep = int(np.searchsorted(self._times, slot - np.timedelta64(round(self._span.total_seconds() * 1e6), "us")))
+        begin = (slot - np.timedelta64(round(self._span.total_seconds() * 1e6), "us")).astype("datetime64[D]")
+        keep = int(np.searchsorted(self._times, begin))
         self._times = np.concatenate([self._times[keep:], fresh.astype("datetime64[us]")])
         self._sums = np.concatenate([self._sums[keep:], nothing])
         self._counts = np.concatenate([self._counts[keep:], nothing])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from datetime import datetime
 
 from anomaly.monitor import HealthMonitor
@@ -23,7 +24,7 @@ QUICK = "extra_trees"
 
 
 def learned(
-    loaded: LoadedSite, historian: Historian, say: Callable[[str], None] = lambda _: None
+    loaded: LoadedSite, historian: Historian, say: Callable[[str], None] = lambda _: None, beside: Executor | None = None
 ) -> tuple[Mapping[str, Forecaster], HealthMonitor]:
     """The approved models of a site; what has none is learned now, quickly, from its history.
 
@@ -31,6 +32,8 @@ def learned(
     ----------
     say
         Told what is being learned, and why something could not be.
+    beside
+        Another process, which learns to forecast while this one learns what healthy looks like.
     """
     site = loaded.site
     span = historian.span()
@@ -40,23 +43,28 @@ def learned(
     start, until = learning_span(site, span[1])
     names = tuple(tag.name for tag in site.tags) + tuple(tag.name for tag in site.virtual_tags)
     table = resample(historian.table(names, start), site.control.step_s)
+    serving = served_forecasters(loaded, historian, say)
+    asked = None if beside is None else beside.submit(forecasters, site, table, serving)
     learners = served_learners(loaded, historian, say)
     health = HealthMonitor(site, learners) if learners else monitor(site, table, until, say)
-    return forecasters(site, table, served_forecasters(loaded, historian, say), say), health
+    found, words = forecasters(site, table, serving) if asked is None else asked.result()
+    for line in words:
+        say(line)
+    return found, health
 
 
-def forecasters(site: Site, table: Table, serving: Mapping[str, Forecaster], say: Callable[[str], None]) -> dict[str, Forecaster]:
-    """A forecaster per target: the serving one, else one learned now, where it can be learned."""
-    found = dict(serving)
+def forecasters(site: Site, table: Table, serving: Mapping[str, Forecaster]) -> tuple[dict[str, Forecaster], tuple[str, ...]]:
+    """A forecaster per target: the serving one, else one learned now, where it can be learned; and what was learned, in words."""
+    found, words = dict(serving), []
     units = unit_of(site)
     kind = QUICK if site.learning.forecaster == "auto" else site.learning.forecaster
     for target in (name for name in targets(site) if name not in serving):
-        say(f"learning to forecast {target}")
         try:
             found[target] = forecaster(site, kind, table, target, units[target])
+            words.append(f"learned to forecast {target}")
         except DataError as error:
-            say(f"{target} stays flat: {error}")
-    return found
+            words.append(f"{target} stays flat: {error}")
+    return found, tuple(words)
 
 
 def forecaster(site: Site, kind: str, table: Table, target: str, unit: str) -> Forecaster:

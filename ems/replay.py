@@ -18,6 +18,7 @@ from plant.errors import ConfigError, HistorianError, NotFoundError
 from plant.identity import canonical, plain
 from plant.kinds import find
 from plant.orders import Cut, Plan, Verdict
+from plant.site import Site
 from plant.situation import Situation
 from policy.guard import check
 from policy.invariants import check as invariants
@@ -28,6 +29,7 @@ from twin_sim.rehearsal import rehearse
 SHOWN = 200
 LEAST_PER_PROCESS = 10
 OBJECTIVE_TOLERANCE = 1e-6
+PATIENCE_S = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,10 @@ class Difference:
     field: str
     recorded: str
     replayed: str
+
+
+Found = tuple[str, tuple[Difference, ...]]
+"""What came of one decision: `identical`, `verified` or `different`, with what differs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +103,7 @@ class Replayer:
             raise NotFoundError(f"the journal has no decision {plan_id!r}: name a plan, situation or cycle id")
         return found
 
-    def replay(self, entries: Sequence[Entry]) -> Iterator[tuple[str, tuple[Difference, ...]]]:
+    def replay(self, entries: Sequence[Entry]) -> Iterator[Found]:
         """Each decision again: `identical`, `verified` or `different`, with what differs."""
         for entry in entries:
             yield self.one(self.recorded(entry))
@@ -125,7 +131,7 @@ class Replayer:
             calibration=calibrations[-1] if calibrations else None,
         )
 
-    def one(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
+    def one(self, recorded: Recorded) -> Found:
         """One decision again."""
         plan, situation = recorded.plan, recorded.situation
         given = plan.strategy == OPERATOR or plan.cut is Cut.TIME
@@ -144,7 +150,7 @@ class Replayer:
         kind = plan.strategy
         key = (kind, recorded.run.id)
         if key not in self._strategies:
-            self._strategies[key] = find("policy.strategies", kind)(recorded.run.site)
+            self._strategies[key] = find("policy.strategies", kind)(_patient(recorded.run.site))
         made: Plan = self._strategies[key].propose(situation)
         return replace(made, rung=plan.rung, situation=situation.id)
 
@@ -154,7 +160,7 @@ class Replayer:
             self._models[key] = SiteModel(recorded.run.site, recorded.calibration)
         return self._models[key]
 
-    def _verified(self, recorded: Recorded) -> tuple[str, tuple[Difference, ...]]:
+    def _verified(self, recorded: Recorded) -> Found:
         """A plan that the clock cut: feasible, and inside its own bound."""
         plan = recorded.plan
         broken = invariants(plan, recorded.situation)
@@ -168,6 +174,11 @@ class Replayer:
             words = f"objective {plan.objective:g} below its bound {plan.bound:g}"
             return "different", (Difference(id=plan.id, field="objective", recorded=f"{plan.objective:g}", replayed=words),)
         return "verified", ()
+
+
+def _patient(site: Site) -> Site:
+    """The same site without the guard of wall time: what no clock cut is derived again however slow the machine is."""
+    return replace(site, control=replace(site.control, time_limit_s=PATIENCE_S))
 
 
 def differences(plan_id: str, recorded: object, replayed: object, prefix: str = "") -> tuple[Difference, ...]:
@@ -241,18 +252,23 @@ def whole(historian: Historian, entries: Sequence[Entry], processes: int = 1) ->
     processes
         Over how many processes; each derives its share from the historian by itself.
     """
-    counts, different = {"identical": 0, "verified": 0, "different": 0}, list[Difference]()
+    return summed(historian, list(_each(historian, entries, processes)))
+
+
+def summed(historian: Historian, found: Sequence[Found]) -> Replay:
+    """What came of decisions that were derived again, the journal's chain checked too."""
+    different = [item for _, items in found for item in items]
     try:
         historian.verify()
     except HistorianError as error:
-        different.append(Difference(id="journal", field="chain", recorded="unbroken", replayed=str(error)))
-    for state, found in _each(historian, entries, processes):
-        counts[state] += 1
-        different += found
-    return Replay(decisions=len(entries), identical=counts["identical"], verified=counts["verified"], different=tuple(different))
+        different.insert(0, Difference(id="journal", field="chain", recorded="unbroken", replayed=str(error)))
+    states = [state for state, _ in found]
+    return Replay(
+        decisions=len(found), identical=states.count("identical"), verified=states.count("verified"), different=tuple(different)
+    )
 
 
-def _each(historian: Historian, entries: Sequence[Entry], processes: int) -> Iterator[tuple[str, tuple[Difference, ...]]]:
+def _each(historian: Historian, entries: Sequence[Entry], processes: int) -> Iterator[Found]:
     url = historian.database.url
     if processes <= 1 or len(entries) < LEAST_PER_PROCESS * processes:
         yield from Replayer(historian).replay(entries)
@@ -263,7 +279,7 @@ def _each(historian: Historian, entries: Sequence[Entry], processes: int) -> Ite
             yield from found
 
 
-def _share(task: tuple[str, Sequence[Entry]]) -> list[tuple[str, tuple[Difference, ...]]]:
+def _share(task: tuple[str, Sequence[Entry]]) -> list[Found]:
     url, entries = task
     with Historian(url) as historian:
         return list(Replayer(historian).replay(entries))

@@ -15,14 +15,18 @@ from policy.layout import Layout
 from policy.rounding import Choices, Pace, Past, Repair, Room, repaired, rounded
 from policy.solve import Purse, Solved, Solver
 
+WHOLE = 1e-6
+"""A binary that is so near to 0 or 1 is whole."""
 GOOD_GAP = 0.005
 """A plan this near to its bound is not improved further."""
 ENOUGH = 1e-7
 """A plan this near to its bound is the optimum."""
-FAIR_GAP = 0.03
-"""Beyond it the next hours are settled by branch and bound over a relaxed rest."""
-NEAR_BINARIES, NEAR_NODES, NEAR_GAP = 24, 30, 0.004
-"""At most so many binaries are whole in it, with so many nodes, to so near its bound."""
+DIVED = 4000
+"""Models with no more open binaries are made whole a few binaries at a time, larger ones piece by piece."""
+DIVE_SHARE, DIVE_BINARIES = 0.04, 1000
+"""Share of the fractional binaries that each step of such a dive settles; more in models with more binaries than that."""
+STAND_BACK = 0.2
+"""What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""
 FEW = 200
 """Models with no more binaries are solved to the optimum."""
 NEAR_H = 3.0
@@ -83,7 +87,6 @@ class _Search:
         self.solver = Solver(problem, purse)
         self.found: list[Candidate] = []
         self.bound = -np.inf
-        self.near: Candidate | None = None
 
     def run(self, shifted: Choices | None) -> Searched:
         """Dispatch a plan that is known, free its binaries, and go on from there.
@@ -107,18 +110,17 @@ class _Search:
         shares = shares_of(self.problem, relaxed.x)
         if all(len(regime.output) > 1 for regime in self.plan.regimes):
             self._try("relaxed plan cut at 0.2", rounded(self.plan, shares, 0.2), shares, relaxed.x)
-        if self._gap() > GOOD_GAP:
-            self._dive(relaxed.x)
+        if self._gap() > GOOD_GAP and not self._dive(relaxed.x):
+            self._pieces(relaxed.x)
         if not self.found:
             self._try("relaxed plan cut at 0.5", rounded(self.plan, shares, 0.5), shares, relaxed.x)
         if not self.found:
             raise SolverError("no rounding of the relaxed plan can be dispatched")
         self._branch()
-        self._near()
         return self._searched()
 
     def _searched(self) -> Searched:
-        first = self.near or self._best()
+        first = self._best()
         best = self._on_curves(first)
         others = tuple(other for other in self.found if other is not first)
         return Searched(best=best, others=others, bound=min(self.bound, best.solved.objective), cut=self.purse.cut)
@@ -141,22 +143,49 @@ class _Search:
         value = self._best().solved.objective
         return max(0.0, (value - self.bound) / max(abs(value), 1e-9))
 
-    def _dive(self, x: Floats, begun: int = 0) -> Candidate | None:
-        """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest.
+    def _dive(self, x: Floats) -> bool:
+        """Make the relaxed plan whole a few binaries at a time, those first that are nearly so (fractional diving).
 
-        The first `begun` steps of `x` are whole already.
+        Ends early where what is settled already costs more than a plan that is known. False if nothing was tried or found.
         """
+        open_now = self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5)
+        count = int(open_now.sum())
+        if not 0 < count <= DIVED or self.purse.iterations <= 0:
+            return False
+        share = DIVE_SHARE * max(1.0, count / DIVE_BINARIES)
+        most = self._best().solved.objective if self.found else np.inf
+        self.solver.freed()
+        while (fractional := np.flatnonzero(open_now & (x > WHOLE) & (x < 1.0 - WHOLE))).size:
+            nearest = np.floor(x[fractional] + 0.5)
+            away = np.abs(x[fractional] - nearest) + STAND_BACK * (nearest < 0.5)
+            order = np.argsort(away, kind="stable")[: max(1, int(share * fractional.size))]
+            solved = self._settled(fractional[order], nearest[order])
+            if solved.x is None:
+                return False
+            if solved.objective >= most:
+                return True
+            x = solved.x
+        shares = shares_of(self.problem, x)
+        self._try("dive", rounded(self.plan, shares, 0.5), shares, x)
+        return True
+
+    def _settled(self, columns: Places, values: Floats) -> Solved:
+        """Settle some binaries; where they contradict one another only the first, where even that cannot be its contrary."""
+        solved = self.solver.settled(columns, values)
+        if solved.x is None and columns.size > 1:
+            self.solver.freed(columns[1:])
+            solved = self.solver.settled(columns[:1], values[:1])
+        return solved if solved.x is not None else self.solver.settled(columns[:1], 1.0 - values[:1])
+
+    def _pieces(self, x: Floats) -> None:
+        """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest."""
         model, repair = self.problem.compiled, Repair(self.plan, self.fixed, self.before)
         pace = Pace(self.plan, repair)
         self.solver.freed()
         settled = np.full((len(self.plan.machines), self.plan.steps), -1, dtype=np.int64)
-        for until in [*([begun] if begun else []), *(end for end in pieces(self.plan) if end > begun)]:
+        for until in pieces(self.plan):
             shares, begin = shares_of(self.problem, x), repair.done
-            if until <= begun:
-                piece = repair.forward(rounded(self.plan, shares, 0.5), shares, until)[:, begin:until]
-            else:
-                piece = pace.forward(promised_of(self.problem, x, shares), room_of(self.problem, x, shares), until)
-            settled[:, begin:until] = piece
+            settled[:, begin:until] = pace.forward(promised_of(self.problem, x, shares), room_of(self.problem, x, shares), until)
             values = binaries_of(self.problem, settled, x)
             now = np.zeros(model.matrix.shape[1], dtype=np.bool_)
             for places in model.column["u"].values():
@@ -165,36 +194,9 @@ class _Search:
                 now |= model.binary
             solved = self.solver.settled(np.flatnonzero(now), values[now[model.binary]])
             if solved.x is None:
-                return None
+                return
             x = solved.x
-        words = "next hours by branch and bound, then piece by piece" if begun else "piece by piece"
-        self.found.append(Candidate(words=words, solved=solved, choices=settled))
-        return self.found[-1]
-
-    def _near(self) -> None:
-        """The next hours by branch and bound over a relaxed rest, where rounding alone came out far from the bound.
-
-        What rounding costs hours ahead says little: those hours are settled again before they come. What counts now is the
-        next hours with the best that can follow them, so such a plan is taken even where another one rounds better later.
-        """
-        whole, steps = self._next_hours()
-        start = self._best().solved.x
-        if not steps or self._gap() <= FAIR_GAP or self.purse.iterations <= 0 or start is None:
-            return
-        solved = self.solver.branched(start, whole, NEAR_NODES, NEAR_GAP)
-        if solved.x is not None:
-            self.near = self._dive(solved.x, begun=steps)
-
-    def _next_hours(self) -> tuple[Places, int]:
-        """Binaries of the next steps that are open, and how many steps those are."""
-        open_now = self.problem.upper - self.problem.lower > 0.5
-        found, steps = np.zeros(0, dtype=np.int64), 0
-        for step in range(min(self.plan.steps, max(1, round(NEAR_H / self.plan.step_h)))):
-            more = np.asarray([places[step] for places in self.problem.compiled.column["u"].values()], dtype=np.int64)
-            if found.size + np.count_nonzero(open_now[more]) > NEAR_BINARIES:
-                break
-            found, steps = np.concatenate([found, more[open_now[more]]]), step + 1
-        return found, steps
+        self.found.append(Candidate(words="piece by piece", solved=solved, choices=settled))
 
     def _branch(self) -> None:
         """Branch and bound to the optimum, where the model is small."""

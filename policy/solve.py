@@ -89,10 +89,10 @@ class Solver:
         self._highs.changeColsBounds(self._binary.size, self._binary, binaries, binaries)
         return self._run()
 
-    def freed(self) -> None:
-        """Let the binaries go again."""
-        lower, upper = self._problem.lower[self._binary], self._problem.upper[self._binary]
-        self._highs.changeColsBounds(self._binary.size, self._binary, lower, upper)
+    def freed(self, columns: Places | None = None) -> None:
+        """Let binaries go again; None = all."""
+        free = self._binary if columns is None else columns.astype(np.int32)
+        self._highs.changeColsBounds(free.size, free, self._problem.lower[free], self._problem.upper[free])
 
     def closed(self, columns: Places) -> Solved:
         """The same dispatch with some columns held at zero."""

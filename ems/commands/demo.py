@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from ems.cycle import Cycle
     from ems.demo import Laid
     from ems.report import Report
     from ems.runs import Run
@@ -41,34 +42,47 @@ def demo(
     The plant's physics are off by a seeded ±10 %, with noise, surprises and a compressor that fouls; the controller sees tags and
     history only. With --hours it runs that long in the plant's time, as fast as it can, and stops.
     """
+    from ems.beside import Alongside, beside
     from ems.config import historian_url
     from ems.console import emit, stderr
-    from ems.demo import account, lay_out, native, served
+    from ems.demo import account, lay_out, native, starting
     from ems.historian import Historian
     from ems.learned import learned
     from ems.progress import watched
-    from ems.replay import Replayer, whole
     from ems.report import report
     from ems.runs import run
     from ems.site import build, plant_of
     from ems.web import running
 
-    laid = lay_out(folder, seed, hours / 24.0 if hours else LIVES_DAYS, stderr.print)
-    with served(laid) as loaded, Historian(historian_url(loaded)) as historian:
-        forecasters, monitor = learned(loaded, historian, stderr.print)
-        works = build(loaded, historian, plant_of(loaded), forecasters, monitor, rehearsal=rehearsal)
-        with nullcontext() if headless else running(laid.loaded.file, port=port) as web:
-            if web is not None:
-                stderr.print(f"dashboard: {web.url}")
-            with watched(hours * 3600.0 if hours else None) as on_cycle:
-                done = run(works, for_s=hours * 3600.0 if hours else None, on_cycle=on_cycle)
-        replayer = Replayer(historian)
-        stderr.print("deriving every decision again from the journal")
-        made = report(done, whole(historian, replayer.plans(), processes=os.cpu_count() or 1))
-        told = sent(done)
+    for_s = hours * 3600.0 if hours else None
+    with beside() as pool:
+        laid = lay_out(folder, seed, hours / 24.0 if hours else LIVES_DAYS, stderr.print)
+        with starting(laid) as ready, Historian(historian_url(laid.loaded)) as historian:
+            forecasters, monitor = learned(laid.loaded, historian, stderr.print, pool)
+            loaded = ready()
+            works = build(loaded, historian, plant_of(loaded), forecasters, monitor, rehearsal=rehearsal)
+            alongside = Alongside(historian, pool)
+            with nullcontext() if headless else running(laid.loaded.file, port=port) as web:
+                if web is not None:
+                    stderr.print(f"dashboard: {web.url}")
+                with watched(for_s) as show:
+                    done = run(works, for_s=for_s, on_cycle=both(show, alongside.follow))
+            stderr.print("deriving the rest of the decisions again from the journal")
+            made = report(done, alongside.finish())
+            told = sent(done)
     plant = account(laid)
     document = told_by_plant(made, laid, told, plant, native(laid, plant["account"]))
     emit(document, as_json, *shown(made, document))
+
+
+def both(*watchers: Callable[[Run, Cycle], None]) -> Callable[[Run, Cycle], None]:
+    """One watcher of cycles that tells several."""
+
+    def tell(run: Run, cycle: Cycle) -> None:
+        for watcher in watchers:
+            watcher(run, cycle)
+
+    return tell
 
 
 def sent(run: Run) -> dict[str, int]:

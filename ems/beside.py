@@ -1,0 +1,82 @@
+"""Work beside a run, in a process of its own: learning at its start, deriving its decisions again while it goes on."""
+
+from __future__ import annotations
+
+import importlib
+import signal
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+from ems.cycle import Cycle
+from ems.historian import Entry, Historian
+from ems.replay import Found, Replay, Replayer, summed
+from ems.runs import Run
+
+
+@contextmanager
+def beside() -> Iterator[Executor]:
+    """A process of its own; Ctrl-C is not meant for it, and what it has not begun when the block ends is dropped."""
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begun)
+    pool.submit(importlib.import_module, "ems.learned")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begun() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Alongside:
+    """Derives the decisions of a run again as they are journalled.
+
+    Parameters
+    ----------
+    historian
+        The one that the run writes to.
+    pool
+        The other process.
+    """
+
+    def __init__(self, historian: Historian, pool: Executor) -> None:
+        self._historian, self._pool = historian, pool
+        self._asked: dict[int, Future[Found]] = {}
+
+    def follow(self, _run: Run, cycle: Cycle) -> None:
+        """Have the decisions of a cycle derived again; called after each cycle."""
+        for entry in self._historian.entries("plan", cycle=cycle.id):
+            self._asked[entry.seq] = self._pool.submit(_again, self._historian.database.url, entry.seq)
+
+    def finish(self) -> Replay:
+        """Every decision of the journal derived again; what the other process has not begun is done here meanwhile."""
+        replayer, found = Replayer(self._historian), dict[int, Found]()
+        entries = replayer.plans()
+        for entry in reversed(entries):
+            if entry.seq not in self._asked or self._asked[entry.seq].cancel():
+                found[entry.seq] = replayer.one(replayer.recorded(entry))
+        for entry in entries:
+            if entry.seq not in found:
+                found[entry.seq] = self._result(replayer, entry)
+        return summed(self._historian, list(found.values()))
+
+    def _result(self, replayer: Replayer, entry: Entry) -> Found:
+        try:
+            return self._asked[entry.seq].result()
+        except BrokenProcessPool:
+            return replayer.one(replayer.recorded(entry))
+
+
+_replayers: dict[str, tuple[Historian, Replayer]] = {}
+
+
+def _again(url: str, seq: int) -> Found:
+    """In the other process: one decision again, with a historian and models of its own."""
+    if url not in _replayers:
+        historian = Historian(url)
+        _replayers[url] = historian, Replayer(historian)
+    historian, replayer = _replayers[url]
+    return replayer.one(replayer.recorded(historian.entries("plan", after=seq - 1, limit=1)[0]))
