@@ -35,8 +35,17 @@ def entry(request: Request, now: datetime) -> Maintenance:
 
 def log(historian: Historian) -> tuple[Maintenance, ...]:
     """All entries, oldest work first: those of the journal, and those that wait for the controller to journal them."""
-    waiting = [entry(request, request.time) for request in historian.open_requests() if request.wish in WISHES]
-    return tuple(sorted([*historian.records("maintenance", Maintenance), *waiting], key=lambda item: item.time))
+    waiting = (_waiting(request) for request in historian.open_requests() if request.wish in WISHES)
+    entries = [*historian.records("maintenance", Maintenance), *(item for item in waiting if item is not None)]
+    return tuple(sorted(entries, key=lambda item: item.time))
+
+
+def _waiting(request: Request) -> Maintenance | None:
+    """What a request will be in the log; None if it cannot be met, which the controller will answer."""
+    try:
+        return entry(request, request.time)
+    except (RefusedError, ValueError):
+        return None
 
 
 def begun(historian: Historian) -> dict[str, datetime]:

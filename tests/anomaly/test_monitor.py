@@ -123,6 +123,35 @@ def test_after_an_overhaul_only_what_follows_is_the_baseline() -> None:
     assert not after.alarm
 
 
+def test_in_a_run_the_baseline_begins_anew_waits_for_a_week_and_grows() -> None:
+    begin, day = 20 * DAY, np.datetime64("2025-01-21", "us")
+    shifted = _readings(("one", 5, (Fault("vibration", 20.0, begin),)), rows=ROWS)
+    monitor = HealthMonitor.fit(_site(_asset("one")), rows_of(shifted, 0, begin), kind=T2q)
+    (worn,) = monitor.observe(rows_of(shifted, 0, begin + 3 * DAY))
+    assert worn.alarm
+    monitor.renew("one", datetime(2025, 1, 21, tzinfo=UTC))
+    (waiting,) = monitor.observe(rows_of(shifted, 0, begin + 3 * DAY))
+    assert (waiting.score, waiting.alarm, waiting.trip) == (None, False, False)
+    assert "only 3.0 days of readings since the work of 21 Jan 2025" in waiting.words
+    (young,) = monitor.observe(rows_of(shifted, 0, begin + 8 * DAY))
+    assert young.score is not None
+    assert not young.alarm
+    assert monitor.learners["one"].baseline("one").begin == day
+    monitor.observe(rows_of(shifted, 0, begin + 12 * DAY))
+    assert round(monitor.learners["one"].baseline("one").days) == 8
+    monitor.observe(rows_of(shifted, 0, begin + 16 * DAY))
+    assert round(monitor.learners["one"].baseline("one").days) == 16
+
+
+def test_two_weeks_are_needed_for_a_trip() -> None:
+    ill = _readings(("one", 5, (Fault("vibration", 60.0, 30 * DAY),)))
+    trips = {}
+    for days in (10, 25):
+        monitor = HealthMonitor.fit(_site(_asset("one")), rows_of(ill, (30 - days) * DAY, 30 * DAY), kind=T2q)
+        trips[days] = any(monitor.observe(rows_of(ill, 28 * DAY, stop))[0].trip for stop in range(31 * DAY, 34 * DAY, 12))
+    assert trips == {10: False, 25: True}
+
+
 def test_a_lone_reading_with_nothing_to_explain_it_is_no_machine() -> None:
     lamp = Asset(name="lamp", kind="load", tags=AssetTags(power="one.power"))
     assert machine(SITE, lamp) is None

@@ -12,13 +12,14 @@ import pytest
 from anomaly.monitor import HealthMonitor
 from ems.config import LoadedSite
 from ems.historian import Historian
+from ems.maintenance import begun
 from ems.replay import Replayer, whole
 from ems.report import report
 from ems.runs import LEASE, Run, RunRecord, run
 from ems.site import Works, build
 from plant.assets import Mode
 from plant.errors import HistorianError, NotConnectedError, RefusedError, SolverError
-from plant.events import Alarm, Event, ModeChange
+from plant.events import Alarm, Event, Maintenance, MaintenanceKind, ModeChange
 from plant.orders import Action, Command, Outcome, OutcomeKind, Plan, Request, Verdict
 from plant.situation import Situation
 from plant.tags import Quality
@@ -254,3 +255,14 @@ def test_a_plant_that_ends_is_success(historian: Historian) -> None:
 
     done = run(works(historian, TankPlant(until=after(START, 2 * HOUR))))
     assert done.finished == "done"
+
+
+def test_an_overhaul_is_journalled_and_known_ever_after(historian: Historian) -> None:
+    historian.file_request(Request(id="q-4", who="anna", time=START, wish="overhaul", asset="pump", words="new impeller"))
+    historian.file_request(Request(id="q-5", who="anna", time=START, wish="overhaul", asset="pump", value="2999-01-01T00:00:00Z"))
+    run(works(historian, TankPlant()), for_s=HOUR)
+    (noted,) = historian.records("maintenance", Maintenance)
+    assert (noted.asset, noted.kind, noted.who, noted.time) == ("pump", MaintenanceKind.OVERHAUL, "anna", START)
+    assert begun(historian) == {"pump": START}
+    assert events(historian).count("request_refused") == 1
+    assert historian.verify() > 0
