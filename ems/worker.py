@@ -296,7 +296,7 @@ def serve(worker: Worker, site: Site) -> None:
     quick = tuple(name for name in NAMES if name != "train")
     scheduler.add_job(worker.do_asked, every(LOOK_S), args=[("train",)], id="training asked for", executor=TRAINING, **once)
     scheduler.add_job(worker.do_asked, every(LOOK_S), args=[quick], id="asked for", **once)
-    log.info("working for %s until a signal comes; the next times are in the site file's [learning.schedule]", site.site.name)
+    log.info("working for %s until a signal comes", site.site.name)
     try:
         scheduler.start()
     except KeyboardInterrupt:

@@ -45,7 +45,7 @@ def worker(
     from plant.errors import EmsError
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns whenever a look for jobs waits for one being done
     with opened(site) as (loaded, historian), stoppable():
         works = Worker(loaded, historian)
         if not once:

@@ -183,6 +183,28 @@ def test_a_worker_killed_in_training_leaves_nothing_half_registered(folder: Path
     assert sorted(file.name for file in (folder / "models").iterdir()) == sorted(model["file"] for model in models)
 
 
+def test_a_worker_that_stays_does_what_is_asked_for_until_a_signal(folder: Path) -> None:
+    file = folder / "site.toml"
+    file.write_text(file.read_text() + '[learning.schedule]\ntrain_at = "00:00"\n')
+    asked = json.loads(ems(folder, "jobs", "run", "accuracy", "--who", "anna", "--json").stdout)["job"]
+    command = [sys.executable, "-m", "ems.cli", "worker"]
+    running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    said, wanted = [], {"accuracy": "(asked for by anna)", "train": "3 of 3 models trained"}
+    for line in running.stderr:
+        said.append(line)
+        wanted = {name: words for name, words in wanted.items() if words not in line}
+        if not wanted:
+            break
+    running.send_signal(signal.SIGTERM)
+    out, rest = running.communicate(timeout=60)
+    assert (running.returncode, out) == (0, "")
+    assert said[0].rstrip().endswith("working for waterworks until a signal comes")
+    assert "skipped" not in "".join(said) + rest
+    jobs = {job["id"]: job for job in json.loads(ems(folder, "jobs", "list", "--json").stdout)["jobs"]}
+    assert jobs[asked["id"]]["state"] == "done"
+
+
 def test_an_asset_without_readings_is_named(folder: Path) -> None:
     with Historian(historian_url(load(folder / "site.toml"))) as historian, historian.database.writing() as connection:
         connection.execute(sa.text("DELETE FROM readings WHERE tag = (SELECT id FROM tags WHERE name = 'pump_1_speed')"))
