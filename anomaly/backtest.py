@@ -10,7 +10,7 @@ import numpy as np
 from anomaly.features import LEAST_ROWS, Bools, Dropped
 from anomaly.judgement import Judgement
 from anomaly.learner import Learner
-from anomaly.profiles import CONTROL, Profile
+from anomaly.profiles import ADVISORY, CONTROL, Profile
 from anomaly.recordings import Recording
 from plant.errors import DataError
 from plant.table import Table
@@ -89,6 +89,19 @@ def metrics(recordings: Sequence[Recording], alarms: Mapping[str, Bools], train_
 def dropped_words(dropped: Sequence[Dropped]) -> tuple[str, ...]:
     """One sentence per sensor that is not judged."""
     return tuple(f"{entry.sensor} is not judged: {entry.words}" for entry in dropped)
+
+
+def vanished_words(recordings: Sequence[Recording], sensors: Sequence[str]) -> tuple[str, ...]:
+    """One sentence per judged sensor that falls silent for good before its group ends."""
+    words = []
+    for recording in recordings:
+        rows, label = len(recording.table), f"group {recording.group}: " if recording.group else ""
+        for sensor in sensors:
+            known = np.flatnonzero(np.isfinite(recording.table.columns[sensor]))
+            last = int(known[-1]) + 1 if known.size else 0
+            if rows - last >= ADVISORY.average_rows:
+                words.append(f"{label}{sensor} has no values after row {last} of {rows}: the others stand in for it while they can")
+    return tuple(words)
 
 
 def _first(recording: Recording, rows: int) -> Table:

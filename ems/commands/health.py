@@ -70,7 +70,7 @@ def backtest(
     judged, timing = _judged(made, read, fit_groups, train_rows)
     alarms = {name: trial.alarms_of(judgement, PROFILES[profile]) for name, judgement in judged.items()}
     _write(out, read, judged, alarms)
-    words = (*read.words, *trial.dropped_words(made.dropped))
+    words = (*read.words, *trial.dropped_words(made.dropped), *trial.vanished_words(read.groups, made.sensors))
     for sentence in words:
         stderr.print(sentence, markup=False, soft_wrap=True)
     raised = sum(trial.raised(alarm) for alarm in alarms.values())

@@ -138,7 +138,9 @@ def test_a_column_without_numbers_and_a_constant_sensor_are_left_out_with_the_re
 def test_a_sensor_that_vanishes_does_not_alarm_and_all_of_them_give_no_score(tmp_path: Path) -> None:
     out = tmp_path / "scores.csv"
     gone = [line if index <= FAULT_AT else [*line[:2], "", *line[3:]] for index, line in enumerate(_lines(faults=()))]
-    assert _run(_written(tmp_path / "one.csv", gone), out)["alarms"] == 0
+    found = _run(_written(tmp_path / "one.csv", gone), out)
+    assert found["alarms"] == 0
+    assert any(words.startswith(f"flow has no values after row {FAULT_AT} of {ROWS}") for words in found["words"])
     assert all(row["score"] for row in _scores(out))
     gone = [line if index <= FAULT_AT else [line[0], "", "", "", "", line[-1]] for index, line in enumerate(_lines(faults=()))]
     assert _run(_written(tmp_path / "all.csv", gone), out)["alarms"] == 0
