@@ -95,7 +95,6 @@ def watch(
     cells = _cells(historian, target, issued, until)
     overall = accuracy(cells.forecast, cells.actual)
     expected = record.metric("mae")
-    base_mae = float(np.nanmean(np.abs(cells.actual - cells.naive))) if np.isfinite(cells.actual - cells.naive).any() else None
     words, ratio = _judged(overall, expected, loaded.site.learning.worst_ratio)
     chance = _input_drift(historian, target, since, until)
     return Watch(
@@ -107,7 +106,7 @@ def watch(
         forecasts=len(issued),
         overall=overall,
         bias=_bias(cells),
-        skill=1.0 - overall.mae / base_mae if base_mae and overall.mae is not None else None,
+        skill=_skill(cells),
         leads=tuple(_lead(cells, low, high) for low, high in zip((0.0, *LEADS_H), LEADS_H, strict=False)),
         expected_mae=expected,
         ratio=ratio,
@@ -207,6 +206,14 @@ def _at(stamps: np.ndarray, column: Floats, times: np.ndarray) -> Floats:
 def _bias(cells: _Cells) -> float | None:
     missed = cells.forecast[:, 1] - cells.actual
     return float(np.nanmean(missed)) if np.isfinite(missed).any() else None
+
+
+def _skill(cells: _Cells) -> float | None:
+    """1 − MAE / naive MAE over the cells that both know."""
+    missed, naive = np.abs(cells.forecast[:, 1] - cells.actual), np.abs(cells.naive - cells.actual)
+    both = np.isfinite(missed) & np.isfinite(naive)
+    base = float(naive[both].sum())
+    return 1.0 - float(missed[both].sum()) / base if base > 0 else None
 
 
 def _lead(cells: _Cells, low: float, high: float) -> LeadAccuracy:

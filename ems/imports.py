@@ -110,7 +110,6 @@ def import_readings(
     table = checked.table
     stored = _store(historian, site, table, checked.columns, options.overlap, progress)
     tags = (*(_imported(column, checked, stored) for column in checked.columns), *_derived(site, checked, stored))
-    values, there = sum(tag.values for tag in tags), sum(tag.overlapping for tag in tags)
     return ImportReport(
         file=str(file),
         rows=len(table),
@@ -119,9 +118,9 @@ def import_readings(
         step_s=table.step_s,
         gaps=_gaps(table),
         duplicates=checked.duplicates,
-        values=values,
-        fresh=values - there,
-        replaced=there if options.overlap == "replace" else 0,
+        values=sum(tag.values for tag in tags),
+        fresh=sum(tag.values - tag.overlapping for tag in tags),
+        replaced=sum(tag.overlapping for tag in tags) if options.overlap == "replace" else 0,
         tags=tags,
         ignored=checked.ignored,
         bad=checked.bad,

@@ -76,26 +76,7 @@ class Registry:
         buffer = BytesIO()
         joblib.dump(model, buffer, compress=3)
         content = buffer.getvalue()
-        checksum = hashlib.sha256(content).hexdigest()
-        model_id = content_id("m", trained.name, trained.algorithm, now, checksum)
-        record = ModelRecord(
-            id=model_id,
-            name=trained.name,
-            kind=trained.kind,
-            algorithm=trained.algorithm,
-            state=State.PENDING,
-            trained_at=now,
-            data_start=instant_of(int(trained.history.times[0].astype(np.int64))),
-            data_end=instant_of(int(trained.history.times[-1].astype(np.int64))),
-            rows=len(trained.history),
-            data_hash=data_hash(trained.history),
-            metrics=trained.metrics,
-            importances=trained.importances,
-            versions=versions(trained.kind),
-            file=f"{model_id}{_SUFFIX}",
-            sha256=checksum,
-            size_bytes=len(content),
-        )
+        record = _record(trained, content, now)
         file = self._written(record.file, content)
         try:
             return self._insert(record, now, who, refused)
@@ -347,6 +328,30 @@ class Registry:
             "words": record.words,
         }
         connection.execute(sa.insert(model_change_table), [row])
+
+
+def _record(trained: Trained, content: bytes, now: datetime) -> ModelRecord:
+    """What is known of a model that was trained now and whose file has this content."""
+    checksum, times = hashlib.sha256(content).hexdigest(), trained.history.times.astype(np.int64)
+    model_id = content_id("m", trained.name, trained.algorithm, now, checksum)
+    return ModelRecord(
+        id=model_id,
+        name=trained.name,
+        kind=trained.kind,
+        algorithm=trained.algorithm,
+        state=State.PENDING,
+        trained_at=now,
+        data_start=instant_of(int(times[0])),
+        data_end=instant_of(int(times[-1])),
+        rows=len(trained.history),
+        data_hash=data_hash(trained.history),
+        metrics=trained.metrics,
+        importances=trained.importances,
+        versions=versions(trained.kind),
+        file=f"{model_id}{_SUFFIX}",
+        sha256=checksum,
+        size_bytes=len(content),
+    )
 
 
 def _being_written(file: Path) -> bool:

@@ -21,7 +21,7 @@ from datasets.works import course, write_prices
 from ems.commands.plant import serve
 from ems.config import load
 from ems.served import write_drivers
-from plant.errors import ConfigError
+from plant.errors import ConfigError, NotFoundError
 from plant.site import Site
 
 pytestmark = pytest.mark.xdist_group("plant-serve")  # its servers take seconds to start: one worker for all of them
@@ -100,5 +100,5 @@ def test_stopped_early_it_still_accounts(folder: Path) -> None:
 )
 def test_what_is_wrong_is_said_in_a_sentence(folder: Path, wrong: dict[str, Any], words: str) -> None:
     right: dict[str, Any] = {"endpoint": ["ws://127.0.0.1:0"], "drivers": folder / "drivers.parquet"}
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises((ConfigError, NotFoundError), match=words):
         serve(site=folder / "site.toml", lock_step=True, **{**right, **wrong})
