@@ -205,6 +205,16 @@ def test_a_worker_that_stays_does_what_is_asked_for_until_a_signal(folder: Path)
     assert jobs[asked["id"]]["state"] == "done"
 
 
+def test_two_workers_do_no_job_twice(folder: Path) -> None:
+    command = [sys.executable, "-m", "ems.cli", "worker", "--once", "--json"]
+    both = [subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    done = [json.loads(worker.communicate(timeout=120)[0])["jobs"] for worker in both]
+    assert [worker.returncode for worker in both] == [0, 0]
+    assert sorted(job["name"] for jobs in done for job in jobs) == ["accuracy", "forecast", "train"]
+    trained = json.loads(ems(folder, "models", "list", "--json").stdout)["models"]
+    assert sorted(model["name"] for model in trained) == ["forecast/base_load", "forecast/water_demand", "health/waterworks"]
+
+
 def test_an_asset_without_readings_is_named(folder: Path) -> None:
     with Historian(historian_url(load(folder / "site.toml"))) as historian, historian.database.writing() as connection:
         connection.execute(sa.text("DELETE FROM readings WHERE tag = (SELECT id FROM tags WHERE name = 'pump_1_speed')"))
