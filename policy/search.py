@@ -23,7 +23,7 @@ ENOUGH = 1e-7
 """A plan this near to its bound is the optimum."""
 DIVED = 4000
 """Models with no more open binaries are made whole a few binaries at a time, larger ones piece by piece."""
-DIVE_SHARE, DIVE_BINARIES = 0.04, 1000
+DIVE_SHARE, DIVE_BINARIES = 0.05, 1000
 """Share of the fractional binaries that each step of such a dive settles; more in models with more binaries than that."""
 STAND_BACK = 0.2
 """What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""

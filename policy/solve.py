@@ -31,7 +31,7 @@ class Solved:
     work: int = 0
     """Simplex iterations."""
     prices: Floats | None = None
-    """What one unit of each row's right-hand side is worth; None after branch and bound."""
+    """What one unit of each row's right-hand side is worth; None after branch and bound and on the way of a dive."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Solver:
         """The relaxation with some more binaries fixed; starts from the basis of the solve before."""
         self._highs.setOptionValue("simplex_iteration_limit", DISPATCH * self._binary.size + 10_000)
         self._highs.changeColsBounds(columns.size, columns.astype(np.int32), values, values)
-        return self._run()
+        return self._run(priced=False)
 
     def dispatched(self, binaries: Floats) -> Solved:
         """The best course with binaries fixed; starts from the basis of the solve before."""
@@ -125,15 +125,15 @@ class Solver:
         self._highs.changeColsIntegrality(self._binary.size, self._binary, np.zeros(self._binary.size, dtype=np.uint8))
         return solved
 
-    def _run(self, *, branching: bool = False) -> Solved:
+    def _run(self, *, branching: bool = False, priced: bool = True) -> Solved:
         self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._purse.time_limit_s)
         self._highs.run()
         info, status = self._highs.getInfo(), self._highs.getModelStatus()
-        solved = self._read(info, status, branching)
+        solved = self._read(info, status, branching, priced and not branching)
         self._purse.spend(solved)
         return solved
 
-    def _read(self, info: Any, status: highspy.HighsModelStatus, branching: bool) -> Solved:
+    def _read(self, info: Any, status: highspy.HighsModelStatus, branching: bool, priced: bool) -> Solved:
         statuses = highspy.HighsModelStatus
         optimal, work = status == statuses.kOptimal, max(0, info.simplex_iteration_count)
         cut = Cut.NONE if optimal else Cut.TIME if status == statuses.kTimeLimit else Cut.WORK
@@ -144,7 +144,7 @@ class Solver:
         value = info.objective_function_value + self._problem.offset
         bound = info.mip_dual_bound + self._problem.offset if branching else value
         solution = self._highs.getSolution()
-        prices = None if branching else np.asarray(solution.row_dual)
+        prices = np.asarray(solution.row_dual) if priced else None
         return Solved(x=np.asarray(solution.col_value), objective=value, bound=bound, cut=cut, work=work, prices=prices)
 
 
