@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,7 +25,13 @@ DIVED = 4000
 """Models with no more open binaries are made whole a few binaries at a time, larger ones piece by piece."""
 DIVE_SHARE, DIVE_BINARIES = 0.05, 1000
 """Share of the fractional binaries that each step of such a dive settles; more in models with more binaries than that."""
-STAND_BACK = 0.2
+FAR_GAP = 0.2
+"""A previous plan that is nearer to the bound is bettered machine by machine instead of making a new one."""
+AGAIN_SHARE = 0.3
+"""Share of a machine's fractional binaries that each step settles when it is planned again."""
+WORTH = 1e-3
+"""A machine is planned again where the relaxation promises so much."""
+STAND_BACK = 0.1
 """What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""
 FEW = 200
 """Models with no more binaries are solved to the optimum."""
@@ -110,13 +116,16 @@ class _Search:
         shares = shares_of(self.problem, relaxed.x)
         if all(len(regime.output) > 1 for regime in self.plan.regimes):
             self._try("relaxed plan cut at 0.2", rounded(self.plan, shares, 0.2), shares, relaxed.x)
-        if self._gap() > GOOD_GAP and not self._dive(relaxed.x):
+        near = FAR_GAP if shifted is not None and self._open().size <= DIVED else GOOD_GAP
+        if self._gap() > near and not self._dive(relaxed):
             self._pieces(relaxed.x)
         if not self.found:
             self._try("relaxed plan cut at 0.5", rounded(self.plan, shares, 0.5), shares, relaxed.x)
         if not self.found:
             raise SolverError("no rounding of the relaxed plan can be dispatched")
         self._branch()
+        for _ in range(2 if shifted is None else 1):
+            self._again()
         return self._searched()
 
     def _searched(self) -> Searched:
@@ -143,31 +152,66 @@ class _Search:
         value = self._best().solved.objective
         return max(0.0, (value - self.bound) / max(abs(value), 1e-9))
 
-    def _dive(self, x: Floats) -> bool:
+    def _dive(self, relaxed: Solved) -> bool:
         """Make the relaxed plan whole a few binaries at a time, those first that are nearly so (fractional diving).
 
         Ends early where what is settled already costs more than a plan that is known. False if nothing was tried or found.
         """
-        open_now = self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5)
-        count = int(open_now.sum())
-        if not 0 < count <= DIVED or self.purse.iterations <= 0:
+        columns = self._open()
+        if not 0 < columns.size <= DIVED or self.purse.iterations <= 0:
             return False
-        share = DIVE_SHARE * max(1.0, count / DIVE_BINARIES)
+        share = DIVE_SHARE * max(1.0, columns.size / DIVE_BINARIES)
         most = self._best().solved.objective if self.found else np.inf
         self.solver.freed()
-        while (fractional := np.flatnonzero(open_now & (x > WHOLE) & (x < 1.0 - WHOLE))).size:
-            nearest = np.floor(x[fractional] + 0.5)
-            away = np.abs(x[fractional] - nearest) + STAND_BACK * (nearest < 0.5)
-            order = np.argsort(away, kind="stable")[: max(1, int(share * fractional.size))]
-            solved = self._settled(fractional[order], nearest[order])
-            if solved.x is None:
-                return False
-            if solved.objective >= most:
-                return True
-            x = solved.x
-        shares = shares_of(self.problem, x)
-        self._try("dive", rounded(self.plan, shares, 0.5), shares, x)
+        found = self._whole(relaxed, columns, share, most)
+        if found.x is None:
+            return found.objective < np.inf
+        shares = shares_of(self.problem, found.x)
+        self._try("dive", rounded(self.plan, shares, 0.5), shares, found.x)
         return True
+
+    def _again(self) -> None:
+        """Plan machine after machine again, the others as they are: free its binaries, and dive where that promises something."""
+        if self._gap() <= GOOD_GAP or self.purse.iterations <= 0 or self._open().size > DIVED:
+            return
+        best = self._best()
+        assert best.solved.x is not None  # a candidate without a solution is none
+        x, value = best.solved.x, best.solved.objective
+        self.solver.dispatched(np.round(x[self.problem.compiled.binary]))
+        for machine in self.plan.machines:
+            places = [self.problem.compiled.column["u"][k] for k in machine.regimes if k in self.problem.compiled.column["u"]]
+            columns = np.intersect1d(np.concatenate(places), self._open()) if places else np.zeros(0, dtype=np.int64)
+            if not columns.size:
+                continue
+            self.solver.freed(columns)
+            relaxed = self.solver.settled(columns[:0], x[:0])
+            if relaxed.x is not None and relaxed.objective < value - WORTH * abs(value):
+                found = self._whole(relaxed, columns, AGAIN_SHARE, value)
+                if found.x is not None:
+                    x, value = found.x, found.objective
+            self.solver.held(columns, np.round(x[columns]))
+        if value < best.solved.objective:
+            shares = shares_of(self.problem, x)
+            self._try("bettered machine by machine", rounded(self.plan, shares, 0.5), shares, x)
+
+    def _open(self) -> Places:
+        """Binaries that are not settled from the start."""
+        return np.flatnonzero(self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5))
+
+    def _whole(self, relaxed: Solved, columns: Places, share: float, most: float) -> Solved:
+        """Dive: settle a share of the fractional columns in each step until none is left.
+
+        Without a solution where that is impossible (objective infinite) or where it would cost `most` or more.
+        """
+        solved = relaxed
+        while solved.x is not None and (left := columns[np.abs(solved.x[columns] - 0.5) < 0.5 - WHOLE]).size:
+            nearest = np.floor(solved.x[left] + 0.5)
+            away = np.abs(solved.x[left] - nearest) + STAND_BACK * (nearest < 0.5)
+            order = np.argsort(away, kind="stable")[: max(1, int(share * left.size))]
+            solved = self._settled(left[order], nearest[order])
+            if solved.objective >= most:
+                return replace(solved, x=None)
+        return solved
 
     def _settled(self, columns: Places, values: Floats) -> Solved:
         """Settle some binaries; where they contradict one another only the first, where even that cannot be its contrary."""
@@ -192,7 +236,7 @@ class _Search:
                 now[places[begin:until]] = True
             if until == self.plan.steps:
                 now |= model.binary
-            solved = self.solver.settled(np.flatnonzero(now), values[now[model.binary]])
+            solved = self.solver.settled(np.flatnonzero(now), values[now[model.binary]], priced=until == self.plan.steps)
             if solved.x is None:
                 return
             x = solved.x
@@ -200,7 +244,7 @@ class _Search:
 
     def _branch(self) -> None:
         """Branch and bound to the optimum, where the model is small."""
-        every = np.flatnonzero(self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5))
+        every = self._open()
         start = self._best().solved.x
         if self._gap() <= ENOUGH or self.purse.iterations <= 0 or every.size > FEW or start is None:
             return

@@ -77,11 +77,15 @@ class Solver:
         self._highs.setOptionValue("simplex_iteration_limit", most)
         return self._run()
 
-    def settled(self, columns: Places, values: Floats) -> Solved:
+    def settled(self, columns: Places, values: Floats, *, priced: bool = False) -> Solved:
         """The relaxation with some more binaries fixed; starts from the basis of the solve before."""
         self._highs.setOptionValue("simplex_iteration_limit", DISPATCH * self._binary.size + 10_000)
+        self.held(columns, values)
+        return self._run(priced=priced)
+
+    def held(self, columns: Places, values: Floats) -> None:
+        """Fix columns without solving."""
         self._highs.changeColsBounds(columns.size, columns.astype(np.int32), values, values)
-        return self._run(priced=False)
 
     def dispatched(self, binaries: Floats) -> Solved:
         """The best course with binaries fixed; starts from the basis of the solve before."""
@@ -96,8 +100,7 @@ class Solver:
 
     def closed(self, columns: Places) -> Solved:
         """The same dispatch with some columns held at zero."""
-        zeros = np.zeros(columns.size)
-        self._highs.changeColsBounds(columns.size, columns.astype(np.int32), zeros, zeros)
+        self.held(columns, np.zeros(columns.size))
         return self._run()
 
     def branched(self, start: Floats, whole: Places, nodes: int, gap: float) -> Solved:
