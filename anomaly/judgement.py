@@ -125,7 +125,7 @@ class Judgement:
         if names:
             return f"not enough data: no values of {names} in the last {row + 1 - first} rows"
         if code < 0:
-            return "not enough data: operating mode unknown, the power is missing or twice what the baseline was learned from"
+            return "not enough data: operating mode unknown (switched, power missing, or twice what the baseline was learned from)"
         if not np.isfinite(self.normal.expected[row]).any():
             return f"not enough data: {NAMES[code]} was not seen often enough when the baseline was learned"
         if not np.isfinite(self.normal.z[row]).any():

@@ -66,6 +66,8 @@ class Learner(ABC):
         Context whose effect may bend.
     power
         Column that tells the operating mode; None = one mode.
+    running
+        Column of the running state, which tells rows in which it switched; None = not known.
     sensors
         Columns to judge; empty = all but the context.
     profiles
@@ -81,6 +83,7 @@ class Learner(ABC):
         context: Sequence[str] = (),
         curved: Sequence[str] = (),
         power: str | None = None,
+        running: str | None = None,
         sensors: Sequence[str] = (),
         profiles: Sequence[Profile] = (ADVISORY, CONTROL),
     ) -> None:
@@ -88,6 +91,7 @@ class Learner(ABC):
         self.context = tuple(context)
         self.curved = tuple(curved)
         self.power = power
+        self.running = running
         self.candidates = tuple(sensors)
         self.profiles = tuple(profiles)
         self._memory = _Memory()
@@ -148,8 +152,8 @@ class Learner(ABC):
             _enough(asset, history)
         memory = self._memory = _Memory()
         tables = list(histories.values())
-        memory.modes = Modes.learned(tables[0], self.power)
-        candidates = self.candidates or tuple(name for name in tables[0].columns if name not in self.context)
+        memory.modes = self._modes(tables[0])
+        candidates = self.candidates or tuple(name for name in tables[0].columns if name not in (*self.context, self.running))
         raw = [matrix(table, candidates) for table in tables]
         rough = [
             Baseline.learned(table, candidates, self.context, self.curved, self._modes(table)).normal(table).z for table in tables
@@ -205,7 +209,7 @@ class Learner(ABC):
         return [judgement.health(row) for row in range(len(window))]
 
     def _modes(self, table: Table) -> Modes:
-        return Modes.learned(table, self.power)
+        return Modes.learned(table, self.power, self.running)
 
     def _own(self, table: Table, used: Bools | None = None) -> Baseline:
         return Baseline.learned(table, self._memory.sensors, self.context, self.curved, self._modes(table), used)

@@ -10,8 +10,9 @@ from plant.site import Site
 from plant.table import Table
 
 POWER = "power"
+RUNNING = "running"
 SETPOINT = "setpoint"
-"""Parts of the power and the set-point."""
+"""Parts of the power, the running state and the set-point."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Machine:
         (part, tag) of what acts from outside: set-point, load, weather, levels of its stores.
     power
         Part that tells the operating mode; None = one mode.
+    running
+        Tag of the running state; None = not measured.
     """
 
     asset: str
@@ -35,6 +38,7 @@ class Machine:
     sensors: tuple[tuple[str, str], ...]
     context: tuple[tuple[str, str], ...]
     power: str | None
+    running: str | None = None
 
     @property
     def shape(self) -> tuple[str, ...]:
@@ -43,7 +47,8 @@ class Machine:
 
     def table(self, readings: Table) -> Table:
         """The machine's columns, named by their parts; what is missing is NaN."""
-        return renamed(readings, dict((*self.sensors, *self.context)))
+        parts = dict((*self.sensors, *self.context))
+        return renamed(readings, parts if self.running is None else {**parts, RUNNING: self.running})
 
     def tag(self, part: str) -> str:
         """The tag that plays a part."""
@@ -78,4 +83,6 @@ def machine(site: Site, asset: Asset) -> Machine | None:
     judged = {tag for _, tag in sensors}
     explaining = tuple((part, tag) for part, tag in context if tag not in judged)
     power = POWER if tags.power is not None and asset.produces is not None else None
-    return Machine(asset=asset.name, kind=asset.kind, sensors=tuple(sensors), context=explaining, power=power)
+    return Machine(
+        asset=asset.name, kind=asset.kind, sensors=tuple(sensors), context=explaining, power=power, running=tags.running
+    )  # fmt: skip

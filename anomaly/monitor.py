@@ -14,7 +14,8 @@ from anomaly.detectors.isolation_forest import IsolationForest
 from anomaly.features import matrix, utc_of
 from anomaly.health import RECOVERY_ROWS
 from anomaly.learner import Learner
-from anomaly.machines import Machine, machine
+from anomaly.machines import RUNNING, Machine, machine
+from anomaly.modes import switched
 from plant.errors import ConfigError, DataError
 from plant.health import Health
 from plant.ports import instant64
@@ -167,7 +168,7 @@ def _learned(
     first = machines[0]
     learner = kind(
         seed=seed, context=[part for part, _ in first.context], curved=[part for part, _ in first.context], power=first.power,
-        sensors=[part for part, _ in first.sensors],
+        running=RUNNING if first.running else None, sensors=[part for part, _ in first.sensors],
     )  # fmt: skip
     try:
         learner.fit_kind(tables)
@@ -203,12 +204,20 @@ def _health(watched: _Watched, window: Table) -> Health:
     name = watched.machine.asset
     if watched.learner is None:
         return _unknown(watched, window, watched.words)
-    found = watched.learner.judge(watched.machine.table(window), name).health(len(window) - 1)
+    rows = watched.machine.table(window)
+    found = replace(watched.learner.judge(rows, name).health(_steady(rows)), time=utc_of(window.times[-1]))
     drivers = tuple(replace(driver, tag=watched.machine.tag(driver.tag)) for driver in found.drivers)
     days, words = watched.learner.baseline(name).days, _named(found.words, watched.machine)
     if days < TRIP_DAYS - 0.5 and not words:
         words = f"learned from {days:.0f} days only: no trip before {TRIP_DAYS:g}"
     return replace(found, drivers=drivers, words=words, trip=found.trip and days >= TRIP_DAYS - 0.5)
+
+
+def _steady(rows: Table) -> int:
+    """The last row in which a machine did not switch: how it was then is how it is, until it runs or stands through a row."""
+    share = rows.columns.get(RUNNING, np.zeros(len(rows)))
+    steady = np.flatnonzero(~switched(share))
+    return int(steady[-1]) if steady.size else len(rows) - 1
 
 
 def _named(words: str, machine: Machine) -> str:

@@ -8,7 +8,7 @@ import pytest
 from anomaly.detectors.t2q import T2q
 from anomaly.familiar import Familiar
 from anomaly.judgement import Judgement
-from anomaly.modes import FULL_LOAD
+from anomaly.modes import FULL_LOAD, OFF, WARM_UP, Modes
 from plant.table import Floats, Table
 from tests.anomaly.blower import START, rows_of
 
@@ -71,10 +71,30 @@ def test_a_machine_that_stood_through_its_history_is_not_judged_when_it_starts(t
     assert "operating mode unknown" in last.words
 
 
+@pytest.mark.parametrize("running", [None, "running"])
+def test_a_row_in_which_it_switched_is_neither_standing_nor_running(running: str | None) -> None:
+    share = np.tile(np.repeat([0.0, 1.0], 10), 20)
+    history = Table(
+        times=START + np.arange(400) * np.timedelta64(900, "s"), columns={"power": 0.4 + 40.0 * share, "running": share}
+    )
+    modes = Modes.learned(history, "power", running)
+    half = Table(times=history.times[:3], columns={"power": np.array([0.4, 13.7, 40.4]), "running": np.array([0.0, 1 / 3, 1.0])})
+    assert modes.codes(half).tolist() == ([OFF, WARM_UP, FULL_LOAD] if running is None else [OFF, -1, FULL_LOAD])
+
+
 def test_two_parts_of_the_history_have_to_know_it() -> None:
-    outside = np.concatenate([np.linspace(0.0, 1.0, 80), np.full(20, 5.0)])[:, None]
-    codes = np.full(100, FULL_LOAD, dtype=np.int8)
-    familiar = Familiar.learned(outside, codes, np.ones(100, dtype=bool))
+    outside = np.concatenate([np.tile(np.linspace(0.0, 1.0, 100), 4), np.full(100, 5.0)])[:, None]
+    codes = np.full(500, FULL_LOAD, dtype=np.int8)
+    familiar = Familiar.learned(outside, codes, np.ones(500, dtype=bool))
     asked = np.array([[0.5], [0.76], [5.0]])
     assert familiar.rows(asked, codes[:3]).tolist() == [True, True, False]
     assert not familiar.rows(asked, np.zeros(3, dtype=np.int8)).any()
+
+
+def test_what_was_seen_apart_may_never_have_been_seen_together() -> None:
+    level = np.tile(np.repeat([0.0, 1.0], 50), 5)
+    power = 1.0 - level
+    codes = np.full(500, FULL_LOAD, dtype=np.int8)
+    familiar = Familiar.learned(np.stack([level, power], axis=1), codes, np.ones(500, dtype=bool))
+    asked = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    assert familiar.rows(asked, codes[:4]).tolist() == [True, True, False, False]
