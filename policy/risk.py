@@ -15,6 +15,7 @@ from plant.envelopes import Envelope
 from plant.health import Health, Severity
 from plant.site import Site
 from plant.situation import Situation
+from policy.cover import covered
 
 STEEPNESS = 4.0
 """Growth of the hazard as health falls from 1 to 0: e⁴, about 55 times."""
@@ -54,6 +55,16 @@ def risk_per_h(site: Site, situation: Situation, envelope: Envelope, asset: str)
 
 
 def must_rest(situation: Situation, asset: str) -> Health | None:
-    """The health that says an asset should be stopped (the control profile's alarm in zone D), None if it may run."""
-    health = newest(situation.health, asset, situation.time)
-    return health if health is not None and health.trip and health.severity is Severity.D else None
+    """The health that says an asset should be stopped (the control profile's alarm in zone D), None if it may run.
+
+    Only where the others can carry its service: a machine that is needed runs on, and its alarm calls a person.
+    """
+    gone = {item.asset: item for item in situation.health if _damaged(situation, item)}
+    if asset not in gone:
+        return None
+    return gone[asset] if covered(situation, asset, frozenset(gone)) else None
+
+
+def _damaged(situation: Situation, health: Health) -> bool:
+    own = newest(situation.health, health.asset, situation.time)
+    return own is health and health.trip and health.severity is Severity.D
