@@ -15,6 +15,8 @@ from plant.situation import Limit, Situation
 REPLANS = 2
 MARGIN = 1.1
 """A margin is this much of what was overshot."""
+LEAST_MARGIN = 0.05
+"""Where a store came to its physical end, at least so much of its accepted span: nothing goes further than the end."""
 
 Rehearse = Callable[[Plan, Situation], Verdict]
 Guard = Callable[[Plan, Situation], tuple[Violation, ...]]
@@ -70,7 +72,7 @@ def decide(
         attempts.append(weighed(asked, made, guard, rehearse, reality=situation))
         if attempts[-1].verdict.ok:
             return Decision(attempts=tuple(attempts), failures=tuple(failures))
-        tighter = tightened(asked, attempts[-1].verdict.violations)
+        tighter = tightened(asked, attempts[-1].verdict)
         if tighter is None:
             break
         asked = tighter
@@ -104,26 +106,36 @@ def weighed(asked: Situation, plan: Plan, guard: Guard, rehearse: Rehearse, real
     return Attempt(situation=asked, plan=plan, verdict=replace(verdict, situation=situation.id))
 
 
-def tightened(situation: Situation, violations: tuple[Violation, ...]) -> Situation | None:
+def tightened(situation: Situation, verdict: Verdict) -> Situation | None:
     """The same situation with margins where a rehearsal broke limits; None if no limit can be drawn tighter."""
-    limits = tuple(_tighter_limit(limit, violations) for limit in situation.limits)
-    stores = tuple(_tighter_store(store, violations) for store in situation.store_specs)
+    limits = tuple(_tighter_limit(limit, verdict) for limit in situation.limits)
+    stores = tuple(_tighter_store(store, verdict.violations) for store in situation.store_specs)
     if limits == situation.limits and stores == situation.store_specs:
         return None
     made = replace(situation, limits=limits, store_specs=stores, id="")
     return replace(made, id=content_id("s", made))
 
 
-def _tighter_limit(limit: Limit, violations: tuple[Violation, ...]) -> Limit:
-    over = [item.found - item.limit for item in violations if item.rule == limit.name and item.asset == (limit.asset or "site")]
-    return replace(limit, high=limit.high - MARGIN * max(over)) if over and max(over) > 0 else limit
+def _tighter_limit(limit: Limit, verdict: Verdict) -> Limit:
+    """A margin counts from the middle of what was lived through: the plan itself may have kept well below its limit."""
+    of_limit = (item for item in verdict.violations if item.rule == limit.name and item.asset == (limit.asset or "site"))
+    over = max((item.found - item.limit for item in of_limit), default=0.0)
+    if over <= 0.0 or limit.price is not None:
+        return limit
+    lived = [item.p50 for item in verdict.expected if item.key == "demand_peak_kw" and limit.name == "import_kw"]
+    return replace(limit, high=max(0.0, min([limit.high, *lived]) - MARGIN * over))
 
 
 def _tighter_store(store: Store, violations: tuple[Violation, ...]) -> Store:
+    """A physical end that was reached draws the accepted limit before it tighter."""
     span = store.high - store.low
     of_store = [item for item in violations if item.asset == store.name]
-    below = max((item.limit - item.found for item in of_store if item.rule.endswith("low")), default=0.0)
-    above = max((item.found - item.limit for item in of_store if item.rule.endswith("high")), default=0.0)
+    below = max((item.limit - item.found for item in of_store if item.rule.endswith(("low", "bottom"))), default=0.0)
+    above = max((item.found - item.limit for item in of_store if item.rule.endswith(("high", "top"))), default=0.0)
+    at_end = {item.rule for item in of_store} & {"store_bottom", "store_top"}
+    least = LEAST_MARGIN * span
+    below = max(below, least if "store_bottom" in at_end else 0.0)
+    above = max(above, least if "store_top" in at_end else 0.0)
     if below <= 0 and above <= 0:
         return store
     return replace(store, low=store.low + min(MARGIN * below, 0.4 * span), high=store.high - min(MARGIN * above, 0.4 * span))

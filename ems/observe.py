@@ -145,6 +145,9 @@ def limits_of(site: Site) -> tuple[Limit, ...]:
     found = []
     if site.limits.import_kw is not None:
         found.append(Limit(name="import_kw", high=site.limits.import_kw))
+    if site.limits.import_target_kw is not None:
+        target_price = site.limits.import_target_price or 0.0
+        found.append(Limit(name="import_kw", high=site.limits.import_target_kw, price=target_price))
     if site.limits.export_kw is not None:
         found.append(Limit(name="export_kw", high=site.limits.export_kw))
     for asset in site.assets:

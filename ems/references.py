@@ -196,7 +196,17 @@ def _price_file(key: str, source: FilePrice, folder: Path) -> Iterator[Fault]:
             yield Fault(key=f"{key}.{part}", words=f"{column!r} is no column of {source.file}{near(column, header)}")
 
 
+def _target(site: Site) -> Iterator[Fault]:
+    target, price, limit = site.limits.import_target_kw, site.limits.import_target_price, site.limits.import_kw
+    if (target is None) is not (price is None):
+        missing = "import_target_price" if price is None else "import_target_kw"
+        yield Fault(key=f"limits.{missing}", words="a target needs both import_target_kw and import_target_price")
+    if target is not None and limit is not None and target >= limit:
+        yield Fault(key="limits.import_target_kw", words=f"{target:g} is not below import_kw = {limit:g}")
+
+
 def _limits(site: Site, names: Names) -> Iterator[Fault]:
+    yield from _target(site)
     yield from names.tag("limits.power", site.limits.power, ("kW",))
     yield from names.tag("limits.load", site.limits.load, ("kW",))
     yield from names.tag("limits.outdoor", site.limits.outdoor, ("°C",))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, TypeVar
 
 from plant.assets import Asset, Flow, Group, Mode, Service, Store
+from plant.feeds import PriceFeed, WeatherFeed
 from plant.tags import Tag
 from plant.tariff import PriceSource, Tariff
 
@@ -131,6 +132,10 @@ class SiteLimits:
 
     import_kw: float | None = field(default=None, metadata={"gt": 0})
     export_kw: float | None = field(default=None, metadata={"ge": 0})
+    import_target_kw: float | None = field(default=None, metadata={"gt": 0})
+    """Import that plans stay below unless staying below costs more than `import_target_price`."""
+    import_target_price: float | None = field(default=None, metadata={"gt": 0})
+    """Cost of a kW above the target for an hour, in the site's currency."""
     starts_per_asset_day: int | None = field(default=None, metadata={"ge": 1})
     power: str | None = None
     """Tag of the site's import power, kW; None = the sum of the assets' powers."""
@@ -269,6 +274,10 @@ class Site:
     control: Control = field(default_factory=Control)
     storage: Storage = field(default_factory=Storage)
     learning: Learning = field(default_factory=Learning)
+    weather: WeatherFeed | None = None
+    """None = no weather service is asked."""
+    prices: PriceFeed | None = None
+    """None = nobody fetches prices."""
 
     def asset(self, name: str) -> Asset:
         """The asset of a name; KeyError if there is none."""

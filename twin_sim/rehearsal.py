@@ -116,7 +116,8 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     columns = 2 * futures + lost
     recorder = Recorder(ticks, len(layout.bills), layout.real, columns)
     followed = of_plan(plan, layout, slice(0, futures), steps=steps, step_s=situation.step_s)
-    followed.import_kw = next((limit.high for limit in situation.limits if limit.name == "import_kw" and limit.asset is None), None)
+    hard = (limit.high for limit in situation.limits if limit.name == "import_kw" and limit.asset is None and limit.price is None)
+    followed.import_kw = next(hard, None)
     followed.answers_after_s = max(control.every_s, situation.step_s)
     scripts = (
         followed,

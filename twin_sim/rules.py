@@ -43,7 +43,7 @@ def judge(situation: Situation, model: SiteModel, lived: Lived) -> tuple[Judged,
     accepted = model.site.control.accepted_share
     found: list[Judged] = []
     for limit in situation.limits:
-        if limit.name in {"import_kw", "export_kw"} and limit.asset is None:
+        if limit.name in {"import_kw", "export_kw"} and limit.asset is None and limit.price is None:
             found += _power(situation, lived, limit, accepted)
         elif limit.name == "starts_per_day" and limit.asset is not None:
             found += _starts(situation, lived, limit)

@@ -38,6 +38,7 @@ FAULTS = {
     # references
     ('level = "tower_level"', 'level = "towr_level"'): r"stores\[tower\]\.level: 'towr_level' is no tag of this site; did you mean",
     ('power = "site_power"', 'power = "nothing"'): r"limits\.power: 'nothing' is no tag .*there are: site_power",
+    ('power = "site_power"', 'power = "site_power"\nimport_target_kw = 50'): r"limits\.import_target_price: a target needs both",
     ('service = "water"\nlevel', 'service = "wine"\nlevel'): r"stores\[tower\]\.service: 'wine' is no service",
     ('store = "tower", start = 3.0', 'store = "tank", start = 3.0'): r"assets\[pump_1\]\.local_control\.store: 'tank' is no store",
     ('into = "tower"', 'into = "tank"'): r"assets\[pump_1\]\.into: 'tank' is no store",
