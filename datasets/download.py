@@ -85,7 +85,14 @@ class Service:
     pause: Callable[[float], object] = field(default=Event().wait)
     """Waits the given seconds."""
 
-    def get(self, path: str, parameters: Mapping[str, str], *, keep: bool = False) -> Any:
+    def get(
+        self,
+        path: str,
+        parameters: Mapping[str, str],
+        *,
+        keep: bool = False,
+        settled: Callable[[Any], bool] = lambda _: True,
+    ) -> Any:
         """The JSON answer to one question.
 
         Parameters
@@ -94,6 +101,8 @@ class Service:
             The question.
         keep
             True for answers that will never change: they are cached.
+        settled
+            Whether an answer to be kept will indeed never change: one with values still to come is not cached.
 
         Raises
         ------
@@ -110,7 +119,7 @@ class Service:
         if keep and file.is_file():
             return json.loads(gzip.decompress(file.read_bytes()))
         answer = self._asked(path, parameters)
-        if keep:
+        if keep and settled(answer):
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(f".part{os.getpid()}")
             part.write_bytes(gzip.compress(json.dumps(answer).encode()))
@@ -154,10 +163,17 @@ class Service:
                 return
 
 
+def brief(url: str) -> Service:
+    """A service that is asked again later anyway: few tries, short waits."""
+    pause = Event()
+    return Service(base_url=url, tries=3, timeout_s=15.0, pause=lambda seconds: pause.wait(min(seconds, 10.0)))
+
+
 def _json(response: httpx.Response) -> Any:
+    where = response.url.copy_with(query=None)  # a question may carry a key, and these words go into logs
     if response.is_error:
-        raise DataError(f"{response.url} refuses: {response.status_code} {response.text[:200]}")
+        raise DataError(f"{where} refuses: {response.status_code} {response.text[:200]}")
     try:
         return response.json()
     except ValueError as error:
-        raise DataError(f"{response.url}: the answer is not JSON: {response.text[:80]!r}") from error
+        raise DataError(f"{where}: the answer is not JSON: {response.text[:80]!r}") from error

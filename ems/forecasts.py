@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 
+from ems.outlook import Ahead, Outlook
 from plant.errors import DataError
 from plant.ports import Forecaster
 from plant.series import Forecast, Series
@@ -36,10 +37,12 @@ class SiteForecasts:
         By target; a target without one gets the last value with the spread of the last day, and says so.
     units
         Unit of each target.
+    outlook
+        The weather; None = the site asks for none.
     """
 
-    def __init__(self, forecasters: Mapping[str, Forecaster], units: Mapping[str, str]) -> None:
-        self._forecasters, self._units = forecasters, units
+    def __init__(self, forecasters: Mapping[str, Forecaster], units: Mapping[str, str], outlook: Outlook | None = None) -> None:
+        self._forecasters, self._units, self._outlook = forecasters, units, outlook
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,14 +51,18 @@ class SiteForecasts:
 
     def issue(self, history: Table, start: datetime, step_s: float, steps: int) -> tuple[Forecast, ...]:
         """A forecast of every target from `start`, looking only at `history`."""
-        return tuple(self._one(target, history, start, step_s, steps) for target in self._units)
+        ahead = None
+        if self._outlook is not None:
+            history, ahead = self._outlook.joined(history), self._outlook.ahead(start, step_s, steps)
+        return tuple(self._one(target, history, ahead, start, step_s, steps) for target in self._units)
 
-    def _one(self, target: str, history: Table, start: datetime, step_s: float, steps: int) -> Forecast:
+    def _one(self, target: str, history: Table, ahead: Ahead | None, start: datetime, step_s: float, steps: int) -> Forecast:
         model = self._forecasters.get(target)
         if model is not None:
             # a Series refuses NaN with a ValueError: a model that gives no number is no reason to stop controlling
             try:
-                return _rounded(model.predict(history, None, start, steps), self._units[target])
+                made = model.predict(history, None if ahead is None else ahead.table, start, steps)
+                return _rounded(made if ahead is None else ahead.told(made, model), self._units[target])
             except (DataError, ValueError) as error:
                 return flat(target, history, start, step_s, steps, self._units[target], str(error))
         return flat(target, history, start, step_s, steps, self._units[target], "no model has been trained")

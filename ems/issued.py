@@ -62,6 +62,22 @@ class IssuedForecasts:
             rows = connection.execute(query).all()
         return [Issued(model=row.model, forecast=_FORECAST.validate_json(row.body)) for row in rows]
 
+    def latest(self, target: str, model: str, at: datetime) -> Issued | None:
+        """The newest forecast of a model that was issued at or before a time; None if there is none."""
+        keep = issued_table.c
+        tests = [keep.target == target, keep.model == model, keep.issued <= microseconds(at)]
+        query = sa.select(issued_table).where(*tests).order_by(keep.issued.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Issued(model=row.model, forecast=_FORECAST.validate_json(row.body))
+
+    def times(self, target: str, model: str) -> set[datetime]:
+        """All issue times of a model."""
+        keep = issued_table.c
+        query = sa.select(keep.issued).where(keep.target == target, keep.model == model)
+        with self._database.reading() as connection:
+            return {instant_of(stamp) for stamp in connection.execute(query).scalars()}
+
     def first(self, target: str, model: str) -> datetime | None:
         """Oldest issue time of a model; None if it has issued none."""
         keep = issued_table.c

@@ -11,6 +11,7 @@ from datasets.repair import resample
 from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian
+from ems.outlook import Outlook, outlook_of
 from ems.serving import served_forecasters, served_learners
 from ems.site import learning_span, unit_of
 from plant.errors import DataError
@@ -44,10 +45,12 @@ def learned(
     names = tuple(tag.name for tag in site.tags) + tuple(tag.name for tag in site.virtual_tags)
     table = resample(historian.table(names, start), site.control.step_s)
     serving = served_forecasters(loaded, historian, say)
-    asked = None if beside is None else beside.submit(forecasters, site, table, serving)
+    outlook = outlook_of(historian.database, site)
+    history = table if outlook is None else outlook.joined(table)
+    asked = None if beside is None else beside.submit(forecasters, site, history, serving)
     learners = served_learners(loaded, historian, say)
     health = HealthMonitor(site, learners) if learners else monitor(site, table, until, say)
-    found, words = forecasters(site, table, serving) if asked is None else asked.result()
+    found, words = forecasters(site, history, serving) if asked is None else asked.result()
     for line in words:
         say(line)
     return found, health
@@ -83,6 +86,7 @@ def forecaster(site: Site, kind: str, table: Table, target: str, unit: str) -> F
         horizon_s=site.control.horizon_s,
         any_time=True,
         unit=unit,
+        known=() if site.weather is None else Outlook.known(table),
     )
     return made.fit(table, target)
 

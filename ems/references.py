@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ems.asset_references import asset_faults
+from ems.feed_references import feed_faults, fetched_files
 from ems.naming import Fault, Names, hours_faults, near
 from ems.units import rate_units
 from plant import kinds
@@ -26,7 +27,14 @@ def faults(site: Site, folder: Path) -> list[Fault]:
         found += check
     for asset in site.assets:
         found += asset_faults(asset, site, names)
-    found += [*_groups(site, names), *_tariff(site, names, folder), *_limits(site, names), *_control(site), *_learning(site)]
+    found += [
+        *_groups(site, names),
+        *_tariff(site, names, folder),
+        *_limits(site, names),
+        *_control(site),
+        *_learning(site),
+        *feed_faults(site),
+    ]
     return found
 
 
@@ -169,28 +177,31 @@ def _tariff(site: Site, names: Names, folder: Path) -> Iterator[Fault]:
     ]
     sources += [(f"asset_prices[{number}].price", bill.price) for number, bill in enumerate(site.asset_prices)]
     for key, source in sources:
-        yield from _price(key, source, names, folder)
+        yield from _price(key, source, names, folder, fetched_files(site))
     for number, bill in enumerate(site.asset_prices):
         for asset in bill.assets:
             yield from names.exists(f"asset_prices[{number}].assets", asset, names.assets, "asset")
 
 
-def _price(key: str, source: PriceSource | None, names: Names, folder: Path) -> Iterator[Fault]:
+def _price(key: str, source: PriceSource | None, names: Names, folder: Path, fetched: Mapping[str, str]) -> Iterator[Fault]:
     if isinstance(source, TimeOfUsePrice):
         yield from hours_faults(f"{key}.bands", [band.hours for band in source.bands])
     elif isinstance(source, TagPrice):
         yield from names.tag(f"{key}.tag", source.tag)
     elif isinstance(source, FilePrice):
-        yield from _price_file(key, source, folder)
+        yield from _price_file(key, source, folder, fetched)
 
 
-def _price_file(key: str, source: FilePrice, folder: Path) -> Iterator[Fault]:
+def _price_file(key: str, source: FilePrice, folder: Path, fetched: Mapping[str, str]) -> Iterator[Fault]:
     file = folder / source.file
-    if not file.is_file():
+    if file.is_file():
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
+            header = [name.strip().strip('"') for name in lines.readline().rstrip("\r\n").split(",")]
+    elif source.file in fetched:
+        header = ["time", fetched[source.file]]
+    else:
         yield Fault(key=f"{key}.file", words=f"{source.file!r}: there is no file {file}")
         return
-    with file.open(encoding="utf-8-sig", errors="replace") as lines:
-        header = [name.strip().strip('"') for name in lines.readline().rstrip("\r\n").split(",")]
     for part, column in (("time", source.time), ("column", source.column)):
         if column not in header:
             yield Fault(key=f"{key}.{part}", words=f"{column!r} is no column of {source.file}{near(column, header)}")

@@ -12,6 +12,7 @@ from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian
 from ems.issued import Issued, IssuedForecasts
+from ems.outlook import Outlook, outlook_of
 from ems.registry import ModelRecord, Registry, State, registry_of
 from ems.site import unit_of
 from plant.errors import EmsError, NotFoundError, RefusedError
@@ -43,6 +44,11 @@ class _Registered:
 
     id: str
     model: Forecaster
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Columns that the model wants to know ahead."""
+        return tuple(getattr(self.model, "known", ()))
 
     def fit(self, history: Table, target: str) -> Self:
         return replace(self, model=self.model.fit(history, target))
@@ -140,27 +146,37 @@ def issue(
         raise NotFoundError(f"no model runs for {target!r}: train one (`ems forecast train`) and approve it (`ems models approve`)")
     made: list[Issued] = []
     instants = [utc(time) for time in times]
-    history = _history(loaded, historian, instants)
+    history, outlook = _history(loaded, historian, instants), outlook_of(historian.database, loaded.site)
+    history = history if outlook is None else outlook.joined(history)
     usable = [(record, found) for record in records if isinstance(found := _loaded(registry, record, say), Forecaster)]
     if not usable:
         raise RefusedError(f"none of the {len(records)} models of {target!r} may be loaded: train one anew (`ems forecast train`)")
     for record, forecaster in usable:
-        made += [each for time in instants if (each := _one(loaded, record, forecaster, history, target, time, say)) is not None]
+        made += [each for time in instants if (each := _one(loaded, record, forecaster, history, outlook, target, time, say))]
     IssuedForecasts(historian.database).add(made)
     return made
 
 
 def _one(
-    loaded: LoadedSite, record: ModelRecord, forecaster: Forecaster, history: Table, target: str, time: datetime, say: Say
+    loaded: LoadedSite,
+    record: ModelRecord,
+    forecaster: Forecaster,
+    history: Table,
+    outlook: Outlook | None,
+    target: str,
+    time: datetime,
+    say: Say,
 ) -> Issued | None:
     control = loaded.site.control
     steps = steps_between(time, time + timedelta(seconds=control.horizon_s), control.step_s)
     known = history.before(instant64(time))
+    ahead = None if outlook is None else outlook.ahead(time, control.step_s, steps)
     try:
-        forecast = forecaster.predict(known, None, time, steps)
+        forecast = forecaster.predict(known, None if ahead is None else ahead.table, time, steps)
     except EmsError as error:
         say(f"{record.id} at {time.isoformat()}: {error}")
         return None
+    forecast = forecast if ahead is None else ahead.told(forecast, forecaster)
     unit = unit_of(loaded.site)[target]
     p10, p50, p90 = (replace(series, unit=unit) for series in (forecast.p10, forecast.p50, forecast.p90))
     return Issued(model=record.id, forecast=replace(forecast, model_id=record.id, p10=p10, p50=p50, p90=p90))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from ems.config import LoadedSite
 from ems.forecasts import SiteForecasts, targets
 from ems.historian import Historian
+from ems.outlook import outlook_of
 from ems.prices import Billing
 from ems.virtual import VirtualTags
 from plant.assets import Mode
@@ -122,7 +123,7 @@ def build(
         model=model,
         strategy=strategy_of(site),
         fallbacks=(("hold", Hold(site)), ("release", Release(site))),
-        forecasts=SiteForecasts(forecasters, {name: units[name] for name in targets(site)}),
+        forecasts=SiteForecasts(forecasters, {name: units[name] for name in targets(site)}, outlook_of(historian.database, site)),
         monitor=monitor,
         billing=Billing(site, loaded.folder),
         versions=versions(),

@@ -16,6 +16,7 @@ from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian, this_process
 from ems.learned import forecaster
+from ems.outlook import Outlook, outlook_of
 from ems.registry import RULE, ModelRecord, Registry, Trained, registry_of
 from ems.site import unit_of
 from plant.errors import DataError, EmsError
@@ -160,9 +161,10 @@ def train_forecaster(
     try:
         with steps.step("validate") as words:
             words.append(_target_validated(site, table, target))
+            table, weather = _with_weather(site, historian, table)
         with steps.step("evaluate") as words:
             metrics = evaluated(site, table, target, kind, say)
-            words.append(", ".join(f"{key} {value:.4g}" for key, value in metrics))
+            words += [", ".join(f"{key} {value:.4g}" for key, value in metrics), *weather]
         with steps.step("learn") as words:
             say(f"{target}: {kind} learns from all {len(table)} rows")
             fitted = forecaster(site, kind, table, target, unit_of(site)[target])
@@ -211,6 +213,15 @@ def train_health(
         return _taken_in(site, registry, dict(monitor.learners), trained, None, steps, now, who)
     except EmsError as error:
         return steps.failed(error)
+
+
+def _with_weather(site: Site, historian: Historian, table: Table) -> tuple[Table, list[str]]:
+    """The history with the weather beside it, and where that comes from, in words; as it is where the site asks for none."""
+    outlook = outlook_of(historian.database, site)
+    if outlook is None:
+        return table, []
+    joined = outlook.joined(table)
+    return joined, [outlook.source(joined) or "without weather: none is kept for these days (`ems jobs run weather`)"]
 
 
 def _target_validated(site: Site, table: Table, target: str) -> str:
@@ -269,6 +280,7 @@ def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet
     """Metrics of a model on the last part of the history, learned from the part before."""
     from forecasting.backtest import Protocol, backtest
 
+    known = () if site.weather is None else Outlook.known(table)
     protocol = Protocol(
         horizon_s=site.control.horizon_s,
         test_share=site.learning.test_share,
@@ -276,8 +288,9 @@ def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet
         seed=site.control.seed,
         timezone=site.site.timezone,
         country=site.site.country,
+        known=known,
     )
-    found = backtest(table.only(target), target, protocol, said=say).made[0].accuracy
+    found = backtest(table.only(target, *known), target, protocol, said=say).made[0].accuracy
     return tuple((key, float(value)) for key, value in asdict(found).items() if value is not None)
 
 

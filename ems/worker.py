@@ -1,4 +1,4 @@
-"""`ems worker`: training, forecasts, accuracy and retention by the site's schedule, each due time once, missed ones made up for."""
+"""`ems worker`: what is to be done by the site's schedule, each due time once, missed ones made up for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from connectors.wall import now as wall_now
+from ems import market, weather
 from ems.accuracy import raise_alarms, watch
 from ems.config import LoadedSite
 from ems.forecasts import targets
@@ -30,7 +31,10 @@ log = logging.getLogger(__name__)
 
 TRAINING = "training"
 """Training has a thread of its own: forecasts do not wait for it."""
-NAMES = ("train", "forecast", "accuracy", "retention")
+FETCHING = "fetching"
+"""So have questions to services outside: a forecast does not wait for an answer."""
+NAMES = ("weather", "prices", "train", "forecast", "accuracy", "retention")
+_THREADS = {TRAINING: ("train",), FETCHING: ("weather", "prices"), "default": ("forecast", "accuracy", "retention")}
 LOOK_S = 5.0
 """How often the worker looks for jobs that people ask for."""
 WATCH_DAYS = 2
@@ -41,6 +45,10 @@ _LOG_LINES = 500
 def due(site: Site, name: str, now: datetime) -> datetime | None:
     """The latest time, not later than `now`, at which a job was to be done; None if it is not scheduled."""
     schedule, zone = site.learning.schedule, ZoneInfo(site.site.timezone)
+    if name == "weather":
+        return None if site.weather is None else floor(now, site.weather.every_s)
+    if name == "prices":
+        return None if site.prices is None else _daily(site.prices.fetch_at, zone, now)
     if name == "train":
         return None if schedule.train_at is None else _daily(schedule.train_at, zone, now)
     if name == "retention":
@@ -102,7 +110,14 @@ class Worker:
         self.jobs = Jobs(historian.database)
         self.stopping = False
         self._notices = Notices(historian.database)
-        self._work = {"train": self._train, "forecast": self._forecast, "accuracy": self._accuracy, "retention": self._retention}
+        self._work = {
+            "weather": self._weather,
+            "prices": self._prices,
+            "train": self._train,
+            "forecast": self._forecast,
+            "accuracy": self._accuracy,
+            "retention": self._retention,
+        }
 
     def do_due(self, name: str) -> Job | None:
         """Do a scheduled job if its latest due time has not been done; None if there was nothing to do."""
@@ -182,6 +197,14 @@ class Worker:
         if span is None:
             raise NotFoundError("the historian is empty: there is nothing to work with yet")
         return min(self._now(), span[1] + timedelta(seconds=self._loaded.site.control.step_s))
+
+    def _weather(self, progress: _Progress) -> str:
+        now, span = self._now(), self._historian.span()
+        until = now if span is None else min(now, span[1])
+        return weather.fetch(self._loaded.site, IssuedForecasts(self._historian.database), now, until, progress.say)
+
+    def _prices(self, progress: _Progress) -> str:
+        return market.fetch(self._loaded.site, self._loaded.folder, self._now(), progress.say)
 
     def _train(self, progress: _Progress) -> str:
         loaded, historian, reports = self._loaded, self._historian, list[TrainingReport]()
@@ -272,7 +295,7 @@ def serve(worker: Worker, site: Site) -> None:
 
     schedule = site.learning.schedule
     once: dict[str, object] = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-    threads = {"default": ThreadPoolExecutor(1), TRAINING: ThreadPoolExecutor(1)}
+    threads = {"default": ThreadPoolExecutor(1), TRAINING: ThreadPoolExecutor(1), FETCHING: ThreadPoolExecutor(1)}
     scheduler = BlockingScheduler(executors=threads, timezone=site.site.timezone)
 
     def daily(at: str) -> CronTrigger:
@@ -283,19 +306,20 @@ def serve(worker: Worker, site: Site) -> None:
         return IntervalTrigger(seconds=seconds, start_date=floor(wall_now(), seconds), timezone=UTC)
 
     triggers = {
+        "weather": None if site.weather is None else every(site.weather.every_s),
+        "prices": None if site.prices is None else daily(site.prices.fetch_at),
         "train": None if schedule.train_at is None else daily(schedule.train_at),
         "forecast": every(schedule.forecast_every_s or site.control.step_s),
         "accuracy": every(schedule.accuracy_every_s),
         "retention": None if schedule.retention_days is None else daily(schedule.retention_at),
     }
     for name, trigger in triggers.items():
-        thread = TRAINING if name == "train" else "default"
+        thread = next((thread for thread, names in _THREADS.items() if name in names), "default")
         if trigger is not None:
             scheduler.add_job(worker.do_due, trigger, args=[name], id=name, executor=thread, **once)
             scheduler.add_job(worker.do_due, args=[name], id=f"{name} at the start", executor=thread, **once)
-    quick = tuple(name for name in NAMES if name != "train")
-    scheduler.add_job(worker.do_asked, every(LOOK_S), args=[("train",)], id="training asked for", executor=TRAINING, **once)
-    scheduler.add_job(worker.do_asked, every(LOOK_S), args=[quick], id="asked for", **once)
+    for thread, names in _THREADS.items():
+        scheduler.add_job(worker.do_asked, every(LOOK_S), args=[names], id=f"asked for: {thread}", executor=thread, **once)
     log.info("working for %s until a signal comes", site.site.name)
     try:
         scheduler.start()

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+CURRENCIES = ("EUR", "DKK")
+"""What Energi Data Service gives prices in."""
+CO2_AREAS = ("DK1", "DK2")
+"""Price areas whose CO2 it knows."""
+PRICE_COLUMN, CO2_COLUMN = "per_kwh", "g_per_kwh"
+"""Columns of the files that are written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeatherFeed:

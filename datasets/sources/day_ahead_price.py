@@ -1,4 +1,4 @@
-"""Day-ahead price of a Danish price area or its neighbours, EUR per kWh; hourly until September 2025, then per 15 minutes."""
+"""Day-ahead price of a Danish price area or its neighbours, EUR or DKK per kWh; hourly, since October 2025 per 15 minutes."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ from plant.times import utc
 
 QUARTERS_SINCE = datetime(2025, 9, 30, 22, 0, tzinfo=UTC)
 """Since then prices are made per quarter of an hour, in a dataset of their own."""
-HOURLY = Dataset(name="Elspotprices", time="HourUTC", value="SpotPriceEUR", keys=("PriceArea",), scale=1e-3)
-QUARTERLY = Dataset(name="DayAheadPrices", time="TimeUTC", value="DayAheadPriceEUR", keys=("PriceArea",), scale=1e-3)
 
 
-def load(start: datetime, end: datetime, *, area: str = "DK1", service: Service | None = None) -> Loaded:
-    """Price from `start` to before `end`; column `AREA`, EUR per kWh.
+def datasets(currency: str) -> tuple[Dataset, Dataset]:
+    """The hourly dataset and the one of quarters of an hour."""
+    return (
+        Dataset(name="Elspotprices", time="HourUTC", value=f"SpotPrice{currency}", keys=("PriceArea",), scale=1e-3),
+        Dataset(name="DayAheadPrices", time="TimeUTC", value=f"DayAheadPrice{currency}", keys=("PriceArea",), scale=1e-3),
+    )
+
+
+def load(start: datetime, end: datetime, *, area: str = "DK1", currency: str = "EUR", service: Service | None = None) -> Loaded:
+    """Price from `start` to before `end`; column `AREA`, `currency` (EUR or DKK) per kWh.
 
     Raises
     ------
@@ -30,11 +36,12 @@ def load(start: datetime, end: datetime, *, area: str = "DK1", service: Service 
         If there is nothing.
     """
     only = {"PriceArea": (area,)}
+    hourly, quarterly = datasets(currency)
     parts = []
     if utc(start) < QUARTERS_SINCE:
-        parts.append(energi_data_service.load(HOURLY, start, min(utc(end), QUARTERS_SINCE), only=only, service=service))
+        parts.append(energi_data_service.load(hourly, start, min(utc(end), QUARTERS_SINCE), only=only, service=service))
     if utc(end) > QUARTERS_SINCE:
-        parts.append(energi_data_service.load(QUARTERLY, max(utc(start), QUARTERS_SINCE), end, only=only, service=service))
+        parts.append(energi_data_service.load(quarterly, max(utc(start), QUARTERS_SINCE), end, only=only, service=service))
     times = np.concatenate([part.table.times for part in parts])
     column = np.concatenate([part.table.columns[area] for part in parts])
     return Loaded(table=Table(times=times, columns={area: column}), timezone=energi_data_service.TIMEZONE)

@@ -32,7 +32,7 @@ def worker(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train, forecast, watch accuracy and remove old readings by the site's schedule, until a signal comes.
+    """Fetch weather and prices, train, forecast, watch accuracy and remove old readings by the site's schedule, until a signal.
 
     What it does is said on stderr, line by line; `ems jobs list --log` shows it later.
     """
@@ -46,6 +46,7 @@ def worker(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns whenever a look for jobs waits for one being done
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes down whole questions, keys included
     with opened(site) as (loaded, historian), stoppable():
         works = Worker(loaded, historian)
         if not once:
@@ -89,7 +90,7 @@ def list_jobs(
 
 
 def run(
-    name: Annotated[str, typer.Argument(help="train, forecast, accuracy or retention.")],
+    name: Annotated[str, typer.Argument(help="weather, prices, train, forecast, accuracy or retention.")],
     who: WhoOption = "operator",
     site: SiteOption = None,
     as_json: JsonOption = False,

@@ -200,6 +200,8 @@ def test_every_key_is_documented() -> None:
         "assets",
         "groups",
         "asset_prices",
+        "weather",
+        "prices",
     }
     missing = sorted(
         key for key in keys if f"`{key}`" not in page and key not in tables | {"limits", "control", "storage", "learning"}
