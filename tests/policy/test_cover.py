@@ -8,6 +8,7 @@ import pytest
 
 from plant.health import Health, Severity
 from plant.orders import Action, Reason
+from plant.series import Series
 from plant.situation import Situation
 from policy.instances import works
 from policy.risk import must_rest
@@ -47,6 +48,37 @@ def test_a_service_without_a_forecast_is_not_given_up() -> None:
     made = works(5, 8, seed=2)
     unknown = replace(_ill(made.situation, "m0", demand=0.3), forecasts=())
     assert must_rest(unknown, "m0") is None
+
+
+def _cooling(situation: Situation) -> Situation:
+    """The same with all that is made being taken out: outputs and demands are negative."""
+    envelopes = tuple(
+        replace(
+            envelope,
+            regimes=tuple(
+                replace(regime, points=tuple(replace(point, output_per_h=-point.output_per_h) for point in regime.points))
+                for regime in envelope.regimes
+            ),
+        )
+        for envelope in situation.envelopes
+    )
+
+    def minus(series: Series) -> Series:
+        return replace(series, values=tuple(-value for value in series.values))
+
+    forecasts = tuple(
+        replace(item, p10=minus(item.p90), p50=minus(item.p50), p90=minus(item.p10)) for item in situation.forecasts
+    )  # fmt: skip
+    return replace(situation, envelopes=envelopes, forecasts=forecasts)
+
+
+def test_what_takes_out_needs_cover_as_well() -> None:
+    made = works(5, 8, seed=2)
+    assert must_rest(_cooling(_ill(made.situation, "m0", demand=0.5)), "m0") is not None
+    assert must_rest(_cooling(_ill(made.situation, "m0", demand=3.0)), "m0") is None
+    alone = tuple(item for item in made.situation.envelopes if not set(item.assets) & {"m1", "m2", "m3", "m4"})
+    only = replace(_ill(made.situation, "m0", demand=0.5), envelopes=alone)
+    assert must_rest(_cooling(only), "m0") is None
 
 
 @pytest.mark.parametrize("strategy", [Threshold, Optimal])
