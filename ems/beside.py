@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
+import logging
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
 
 from ems.cycle import Cycle
 from ems.historian import Entry, Historian
 from ems.replay import Found, Replay, Replayer, summed
 from ems.runs import Run
+from plant.errors import EmsError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
 def beside() -> Iterator[Executor]:
     """A process of its own; Ctrl-C is not meant for it, and what it has not begun when the block ends is dropped."""
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_begun)
-    pool.submit(importlib.import_module, "ems.learned")
+    pool.submit(_warmed)
     try:
         yield pool
     finally:
@@ -29,6 +35,11 @@ def beside() -> Iterator[Executor]:
 
 def _begun() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _warmed() -> None:
+    """Load what learning needs while the works are still being laid out."""
+    importlib.import_module("ems.learned")
 
 
 class Alongside:
@@ -47,9 +58,15 @@ class Alongside:
         self._asked: dict[int, Future[Found]] = {}
 
     def follow(self, _run: Run, cycle: Cycle) -> None:
-        """Have the decisions of a cycle derived again; called after each cycle."""
-        for entry in self._historian.entries("plan", cycle=cycle.id):
-            self._asked[entry.seq] = self._pool.submit(_again, self._historian.database.url, entry.seq)
+        """Have the decisions of a cycle derived again; called after each cycle.
+
+        What cannot be asked for now is derived when the run has finished: this is no reason for a cycle to fail.
+        """
+        try:
+            for entry in self._historian.entries("plan", cycle=cycle.id):
+                self._asked[entry.seq] = self._pool.submit(_again, self._historian.database.url, entry.seq)
+        except (BrokenProcessPool, EmsError) as error:
+            log.warning("decisions of the cycle at %s are derived again when the run has finished: %s", cycle.time, error)
 
     def finish(self) -> Replay:
         """Every decision of the journal derived again; what the other process has not begun is done here meanwhile."""
@@ -61,22 +78,23 @@ class Alongside:
         for entry in entries:
             if entry.seq not in found:
                 found[entry.seq] = self._result(replayer, entry)
-        return summed(self._historian, list(found.values()))
+        return summed(self._historian, [found[entry.seq] for entry in entries])
 
     def _result(self, replayer: Replayer, entry: Entry) -> Found:
         try:
             return self._asked[entry.seq].result()
-        except BrokenProcessPool:
+        except (BrokenProcessPool, EmsError):
             return replayer.one(replayer.recorded(entry))
-
-
-_replayers: dict[str, tuple[Historian, Replayer]] = {}
 
 
 def _again(url: str, seq: int) -> Found:
     """In the other process: one decision again, with a historian and models of its own."""
-    if url not in _replayers:
-        historian = Historian(url)
-        _replayers[url] = historian, Replayer(historian)
-    historian, replayer = _replayers[url]
+    historian, replayer = _replayer(url)
     return replayer.one(replayer.recorded(historian.entries("plan", after=seq - 1, limit=1)[0]))
+
+
+@cache
+def _replayer(url: str) -> tuple[Historian, Replayer]:
+    historian = Historian(url)
+    atexit.register(historian.close)
+    return historian, Replayer(historian)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from anomaly.monitor import HealthMonitor
 from ems.beside import Alongside, beside
@@ -13,6 +16,7 @@ from ems.config import LoadedSite
 from ems.historian import Historian
 from ems.runs import run
 from ems.site import build
+from plant.errors import HistorianError
 from tests.connectors.tank_plant import TankPlant
 from tests.ems.small import small_site
 
@@ -24,6 +28,22 @@ class Idle(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *_args: Any, **_kwargs: Any) -> Future[Any]:
         return Future()
+
+
+class Killed(Executor):
+    """A process that was killed from outside."""
+
+    def submit(self, fn: Callable[..., Any], /, *_args: Any, **_kwargs: Any) -> Future[Any]:
+        raise BrokenProcessPool("terminated abruptly")
+
+
+class Locked(Executor):
+    """A process that cannot read the journal."""
+
+    def submit(self, fn: Callable[..., Any], /, *_args: Any, **_kwargs: Any) -> Future[Any]:
+        failed: Future[Any] = Future()
+        failed.set_exception(HistorianError("is locked by another program"))
+        return failed
 
 
 def controlled(folder: Path, pool: Executor) -> tuple[int, Any]:
@@ -44,6 +64,7 @@ def test_every_decision_of_a_run_is_derived_again_beside_it(tmp_path: Path) -> N
     assert replay.different == ()
 
 
-def test_what_the_other_process_has_not_begun_is_done_here(tmp_path: Path) -> None:
-    plans, replay = controlled(tmp_path, Idle())
+@pytest.mark.parametrize("pool", [Idle(), Killed(), Locked()])
+def test_what_the_other_process_has_not_done_is_done_here(tmp_path: Path, pool: Executor) -> None:
+    plans, replay = controlled(tmp_path, pool)
     assert replay.decisions == replay.identical == plans > 0
