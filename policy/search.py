@@ -30,7 +30,7 @@ FAR_GAP = 0.2
 AGAIN_SHARE = 0.3
 """Share of a machine's fractional binaries that each step settles when it is planned again."""
 WORTH = 1e-3
-"""A machine is planned again where the relaxation promises so much."""
+"""A machine is planned again where its relaxation promises to save so much of what the plan costs."""
 STAND_BACK = 0.1
 """What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""
 FEW = 200
@@ -204,7 +204,9 @@ class _Search:
         Without a solution where that is impossible (objective infinite) or where it would cost `most` or more.
         """
         solved = relaxed
-        while solved.x is not None and (left := columns[np.abs(solved.x[columns] - 0.5) < 0.5 - WHOLE]).size:
+        for _ in columns:  # each step settles one at least
+            if solved.x is None or not (left := columns[np.abs(solved.x[columns] - 0.5) < 0.5 - WHOLE]).size:
+                break
             nearest = np.floor(solved.x[left] + 0.5)
             away = np.abs(solved.x[left] - nearest) + STAND_BACK * (nearest < 0.5)
             order = np.argsort(away, kind="stable")[: max(1, int(share * left.size))]

@@ -45,10 +45,11 @@ class Purse:
     cut: Cut = Cut.NONE
 
     def spend(self, solved: Solved) -> None:
-        """Take the work of a solve out of the purse, and remember what cut it short."""
+        """Take the work of a solve out of the purse, and remember what cuts the search short."""
         self.iterations = max(0, self.iterations - solved.work)
-        if self.cut is not Cut.TIME:
-            self.cut = solved.cut if solved.cut is not Cut.NONE else self.cut
+        cut = Cut.WORK if solved.cut is Cut.NONE and not self.iterations else solved.cut
+        if self.cut is not Cut.TIME and cut is not Cut.NONE:
+            self.cut = cut
 
 
 class Solver:
@@ -139,10 +140,10 @@ class Solver:
     def _read(self, info: Any, status: highspy.HighsModelStatus, branching: bool, priced: bool) -> Solved:
         statuses = highspy.HighsModelStatus
         optimal, work = status == statuses.kOptimal, max(0, info.simplex_iteration_count)
-        cut = Cut.NONE if optimal else Cut.TIME if status == statuses.kTimeLimit else Cut.WORK
+        infeasible = status in (statuses.kInfeasible, statuses.kUnboundedOrInfeasible)
+        cut = Cut.NONE if optimal or infeasible else Cut.TIME if status == statuses.kTimeLimit else Cut.WORK
         feasible = optimal or (branching and info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible)
         if not feasible:
-            infeasible = status in (statuses.kInfeasible, statuses.kUnboundedOrInfeasible)
             return Solved(x=None, objective=np.inf, bound=-np.inf, cut=cut, infeasible=infeasible, work=work)
         value = info.objective_function_value + self._problem.offset
         bound = info.mip_dual_bound + self._problem.offset if branching else value

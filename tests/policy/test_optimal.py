@@ -11,12 +11,16 @@ import pytest
 
 from plant.assets import Asset, Life, Service, Store
 from plant.envelopes import Envelope, Point, Regime
-from plant.orders import Action, Reason
+from plant.orders import Action, Cut, Reason
 from plant.series import Series
+from plant.site import Site
 from plant.situation import Limit, Lock, Permit, Situation
 from policy.guard import check
 from policy.instances import START, Machine, battery, made_prices, made_site, made_situation, state_of, tags_of, works
 from policy.invariants import check as invariants
+from policy.layout import layout
+from policy.numbers import numbers
+from policy.solve import Solver
 from policy.strategies.optimal import Optimal
 
 STEP_S = 3600.0
@@ -228,3 +232,42 @@ def test_why_not_is_answered_by_solving_again() -> None:
     assert plan.bound is not None
     assert other.objective >= plan.bound - 1e-6
     assert "m0" in other.words
+
+
+def switching() -> tuple[Site, Situation]:
+    """A works whose producers run fully or not at all: the relaxation says little, so its plans are dived for."""
+    made = works(6, 48, seed=2)
+
+    def full(envelope: Envelope) -> Envelope:
+        return replace(envelope, regimes=tuple(replace(regime, points=regime.points[-1:]) for regime in envelope.regimes))
+
+    envelopes = tuple(full(item) if item.assets[0].startswith("m") else item for item in made.situation.envelopes)
+    return made.site, replace(made.situation, envelopes=envelopes)
+
+
+def test_a_dive_gives_the_same_plan_again_and_one_that_machines_can_run() -> None:
+    site, situation = switching()
+    plan = Optimal(site).propose(situation)
+    assert plan.words.startswith("dive")
+    assert plan.cut is Cut.NONE
+    assert invariants(plan, situation) == ()
+    assert Optimal(site).propose(situation) == plan
+    carried = replace(situation, previous=plan)
+    again = Optimal(site).propose(carried)
+    assert invariants(again, carried) == ()
+    assert again.objective is not None
+    assert plan.objective is not None
+    assert again.objective <= plan.objective + 1e-6
+
+
+def test_what_cuts_a_search_short_is_said_and_contradictions_are_not_it() -> None:
+    site, situation = switching()
+    hurried = replace(site, control=replace(site.control, work_limit=200))
+    assert Optimal(hurried).propose(situation).cut is Cut.WORK
+    strategy = Optimal(site)
+    facts = strategy.facts(situation)
+    program = numbers(strategy.model(layout(site, situation, facts.ahead)), facts)
+    purse = strategy.purse()
+    every = np.ones(int(program.compiled.binary.sum()))
+    assert Solver(program, purse).dispatched(every).infeasible, "no machine runs two regimes at once"
+    assert purse.cut is Cut.NONE
