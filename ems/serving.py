@@ -171,9 +171,10 @@ def _one(
     steps = steps_between(time, time + timedelta(seconds=control.horizon_s), control.step_s)
     known = history.before(instant64(time))
     ahead = None if outlook is None else outlook.ahead(time, control.step_s, steps)
+    # a Series refuses NaN with a ValueError: a model that gives no number is no reason to leave the other targets out
     try:
         forecast = forecaster.predict(known, None if ahead is None else ahead.table, time, steps)
-    except EmsError as error:
+    except (EmsError, ValueError) as error:
         say(f"{record.id} at {time.isoformat()}: {error}")
         return None
     forecast = forecast if ahead is None else ahead.told(forecast, forecaster)

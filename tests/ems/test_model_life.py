@@ -24,6 +24,7 @@ from ems.training import TrainingReport, history_of, missed, train_forecaster, t
 from ems.worker import Worker
 from plant.errors import DataError, NotFoundError, RefusedError
 from plant.events import Alarm
+from plant.series import Forecast
 from plant.site import Threshold
 from plant.table import Table
 from plant.tags import Tag
@@ -116,6 +117,26 @@ def test_what_was_known_when(here: LoadedSite) -> None:
         assert kept.forecast.made_at == SPLIT
         assert kept.forecast.model_id == report.model.id
         assert kept.forecast.p50.unit == "m3/h"
+
+
+class Silent:
+    """A forecaster that gives no number."""
+
+    def fit(self, history: Table, target: str) -> Silent:
+        return self
+
+    def predict(self, history: Table, known_future: Table | None, start: datetime, steps: int) -> Forecast:
+        raise ValueError("a series holds NaN")
+
+
+def test_a_model_that_gives_no_number_is_left_out_and_said(here: LoadedSite) -> None:
+    with Historian(historian_url(here)) as historian:
+        historian.write_table(demand(), {TARGET: "m3/h"})
+        registry, said = registry_of(here, historian), list[str]()
+        trained = Trained(name=f"forecast/{TARGET}", kind="forecast", algorithm="silent", history=demand(), metrics=())
+        record = registry.approve(registry.register(Silent(), trained, T0, "ems").id, "anna", T0)
+        assert issue(here, historian, TARGET, [SPLIT], say=said.append) == []
+        assert said == [f"{record.id} at {SPLIT.isoformat()}: a series holds NaN"]
 
 
 def test_issue_times_may_be_in_any_zone(here: LoadedSite) -> None:
