@@ -71,6 +71,19 @@ def test_the_better_one_serves(here: LoadedSite, miss: float, state: State, word
         assert on_trial(here, historian, TARGET) == []
 
 
+@pytest.mark.parametrize(("silent", "state"), [(2, State.REJECTED), (1, State.SERVING)])
+def test_a_trial_in_which_one_forecasts_nothing_ends_too(here: LoadedSite, silent: int, state: State) -> None:
+    with Historian(historian_url(here)) as historian:
+        historian.write_table(demand(), {TARGET: "m3/h"})
+        registry = registry_of(here, historian)
+        champion, challenger = (registered(registry, number) for number in (1, 2))
+        issued(historian, challenger if silent == 1 else champion, days(SPLIT, 6), 1.0)
+        assert judge(here, historian, challenger, END + timedelta(days=7), END) is None
+        assert judge(here, historian, challenger, END + timedelta(days=8), END) is not None
+        assert registry.get(challenger.id).state is state
+        assert on_trial(here, historian, TARGET) == []
+
+
 def test_only_forecasts_of_both_are_compared_and_only_the_champion_alarms(here: LoadedSite) -> None:
     with Historian(historian_url(here)) as historian:
         historian.write_table(demand(), {TARGET: "m3/h"})
