@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
@@ -94,7 +94,8 @@ class Registry:
                 os.fsync(stream.fileno())
             beside.replace(file)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
             raise DataError(f"{file}: the model cannot be stored: {error.strerror}") from error
         return file
 

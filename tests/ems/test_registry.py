@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from ems.historian import Historian
 from ems.model_record import ModelRecord, State, Trained
 from ems.registry import Registry
-from plant.errors import HistorianError, NotFoundError, RefusedError
+from plant.errors import DataError, HistorianError, NotFoundError, RefusedError
 from plant.table import Table
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
@@ -217,6 +217,15 @@ with Historian(sys.argv[1]) as historian:
     registry._insert = lambda *_: (print("stored", flush=True), __import__("time").sleep(60))
     registry.register({"number": 1}, trained(), datetime(2026, 3, 1, tzinfo=UTC), "ems")
 """
+
+
+def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
+    (tmp_path / "models").write_text("a file", encoding="utf-8")
+    with Historian(f"sqlite:///{tmp_path / 'h.sqlite'}") as historian:
+        registry = Registry(historian.database, tmp_path / "models")
+        with pytest.raises(DataError, match="the model cannot be stored"):
+            register(registry, 1)
+        assert registry.models() == []
 
 
 def test_a_killed_training_leaves_nothing_registered(tmp_path: Path) -> None:
