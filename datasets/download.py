@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import logging
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +21,8 @@ import httpx
 
 from plant.errors import DataError, NotConnectedError
 from plant.identity import digest
+
+log = logging.getLogger(__name__)
 
 CACHE_VARIABLE = "EMS_CACHE"
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -117,13 +121,13 @@ class Service:
             / f"{digest(self.base_url + path + json.dumps(dict(sorted(parameters.items()))))}.gz"
         )
         if keep and file.is_file():
-            return json.loads(gzip.decompress(file.read_bytes()))
+            try:
+                return json.loads(gzip.decompress(file.read_bytes()))
+            except (OSError, EOFError, ValueError, zlib.error) as error:
+                log.warning("%s is damaged and asked for anew: %s", file, error)
         answer = self._asked(path, parameters)
         if keep and settled(answer):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(f".part{os.getpid()}")
-            part.write_bytes(gzip.compress(json.dumps(answer).encode()))
-            part.replace(file)
+            _kept(answer, file)
         return answer
 
     def _asked(self, path: str, parameters: Mapping[str, str]) -> Any:
@@ -161,6 +165,17 @@ class Service:
             offset += len(records)
             if len(records) < size or offset >= int(page.get("total", offset + 1)):
                 return
+
+
+def _kept(answer: object, file: Path) -> None:
+    """Keep an answer; a cache that cannot be written costs time, nothing else."""
+    part = file.with_suffix(f".part{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(gzip.compress(json.dumps(answer).encode()))
+        part.replace(file)
+    except OSError as error:
+        log.warning("%s cannot be kept: %s", file, error)
 
 
 def brief(url: str) -> Service:

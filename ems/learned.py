@@ -14,6 +14,7 @@ from ems.historian import Historian
 from ems.outlook import Outlook, outlook_of
 from ems.serving import served_forecasters, served_learners
 from ems.site import learning_span, unit_of
+from ems.weathered import Weathered
 from plant.errors import DataError
 from plant.kinds import find
 from plant.ports import Forecaster
@@ -59,36 +60,40 @@ def learned(
 def forecasters(site: Site, table: Table, serving: Mapping[str, Forecaster]) -> tuple[dict[str, Forecaster], tuple[str, ...]]:
     """A forecaster per target: the serving one, else one learned now, where it can be learned; and what was learned, in words."""
     found, words = dict(serving), []
-    units = unit_of(site)
+    units, known = unit_of(site), Outlook.known(table)
     kind = QUICK if site.learning.forecaster == "auto" else site.learning.forecaster
     for target in (name for name in targets(site) if name not in serving):
         try:
-            found[target] = forecaster(site, kind, table, target, units[target])
+            found[target] = forecaster(site, kind, table, target, units[target], known)
             words.append(f"learned to forecast {target}")
         except DataError as error:
             words.append(f"{target} stays flat: {error}")
     return found, tuple(words)
 
 
-def forecaster(site: Site, kind: str, table: Table, target: str, unit: str) -> Forecaster:
-    """One fitted forecaster.
+def forecaster(site: Site, kind: str, table: Table, target: str, unit: str, known: tuple[str, ...] = ()) -> Forecaster:
+    """One fitted forecaster; where columns will be known ahead, with one beside it that does without them.
 
     Raises
     ------
     DataError
         If there is too little to learn from.
     """
-    made: Forecaster = find("forecasting.models", kind)(
-        timezone=site.site.timezone,
-        country=site.site.country,
-        shutdown_days=site.site.shutdown_days,
-        seed=site.control.seed,
-        horizon_s=site.control.horizon_s,
-        any_time=True,
-        unit=unit,
-        known=() if site.weather is None else Outlook.known(table),
-    )
-    return made.fit(table, target)
+
+    def fitted(columns: tuple[str, ...]) -> Forecaster:
+        made: Forecaster = find("forecasting.models", kind)(
+            timezone=site.site.timezone,
+            country=site.site.country,
+            shutdown_days=site.site.shutdown_days,
+            seed=site.control.seed,
+            horizon_s=site.control.horizon_s,
+            any_time=True,
+            unit=unit,
+            known=columns,
+        )
+        return made.fit(table, target)
+
+    return Weathered(fitted(known), fitted(()), known) if known else fitted(())
 
 
 def monitor(site: Site, table: Table, until: datetime, say: Callable[[str], None]) -> HealthMonitor:

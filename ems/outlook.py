@@ -53,10 +53,10 @@ class Ahead:
     table: Table
     """Columns `NAMES`, NaN where nothing was known."""
     words: str
-    """What was missing; empty if nothing."""
+    """What is to be said of it; empty if nothing."""
 
     def told(self, forecast: Forecast, model: Forecaster) -> Forecast:
-        """A forecast that says what was missing, if its model looks at the weather."""
+        """A forecast with these words, if its model looks at the weather."""
         if not self.words or not set(NAMES) & set(getattr(model, "known", ())):
             return forecast
         return replace(forecast, words="; ".join(filter(None, (forecast.words, self.words))))
@@ -102,7 +102,9 @@ class Outlook:
             if hours.gap is not None:
                 self._fill_days(hours, name, ahead_model(self._lead.days), -self._lead)
             columns[name] = hours.at(times, step_s)
-        return Ahead(table=Table(times=times, columns=columns), words=_words(columns, step_s, start, made_at))
+        age = timedelta(0) if made_at is None else start - made_at
+        words = f"the weather forecast is {age / timedelta(hours=1):.0f} h old" if age > NOTED_AFTER else ""
+        return Ahead(table=Table(times=times, columns=columns), words=words)
 
     def source(self, history: Table) -> str:
         """Where the weather of a joined history comes from, in words; empty if there is none."""
@@ -169,19 +171,6 @@ class _Hours:
         parts = np.stack([self._values[np.minimum(hours + part, self._values.size - 1)] for part in whole])
         there = np.isfinite(parts)
         return np.where(there.any(axis=0), np.where(there, parts, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1), np.nan)
-
-
-def _words(columns: dict[str, Floats], step_s: float, start: datetime, made_at: datetime | None) -> str:
-    there = np.mean([np.isfinite(column) for column in columns.values()], axis=0) > 0
-    if not there.any():
-        return "no weather forecast: calendar and load alone"
-    words = []
-    if made_at is not None and start - made_at > NOTED_AFTER:
-        words.append(f"the weather forecast is {(start - made_at).total_seconds() / HOUR_S:.0f} h old")
-    if not there.all():
-        words.append(f"weather known for {there.sum() * step_s / HOUR_S:g} of {there.size * step_s / HOUR_S:g} h")
-    missing = [name for name, column in columns.items() if not np.isfinite(column).any()]
-    return "; ".join([*words, *([f"without {', '.join(missing)}"] if missing else [])])
 
 
 def outlook_of(database: Database, site: Site) -> Outlook | None:

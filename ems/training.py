@@ -16,7 +16,7 @@ from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian, this_process
 from ems.learned import forecaster
-from ems.outlook import Outlook, outlook_of
+from ems.outlook import outlook_of
 from ems.registry import RULE, ModelRecord, Registry, Trained, registry_of
 from ems.site import unit_of
 from plant.errors import DataError, EmsError
@@ -35,6 +35,7 @@ _MONTH_S = 30 * 86400.0
 _ROUNDING = 1e-9
 """Share by which a mean may lie outside its bounds without being wrong."""
 Say = Callable[[str], None]
+Metrics = tuple[tuple[str, float], ...]
 
 
 def quiet(_: str) -> None:
@@ -161,13 +162,16 @@ def train_forecaster(
     try:
         with steps.step("validate") as words:
             words.append(_target_validated(site, table, target))
-            table, weather = _with_weather(site, historian, table)
         with steps.step("evaluate") as words:
             metrics = evaluated(site, table, target, kind, say)
+            table, known, weather = _with_weather(site, historian, table)
+            if known:
+                metrics, known, told = _better(metrics, evaluated(site, table, target, kind, say, known), known)
+                weather = [*weather, told]
             words += [", ".join(f"{key} {value:.4g}" for key, value in metrics), *weather]
         with steps.step("learn") as words:
             say(f"{target}: {kind} learns from all {len(table)} rows")
-            fitted = forecaster(site, kind, table, target, unit_of(site)[target])
+            fitted = forecaster(site, kind, table, target, unit_of(site)[target], known)
             words.append(f"{kind} from {len(table)} rows")
         trained = Trained(name=name, kind="forecast", algorithm=kind, history=table.only(target), metrics=metrics)
         return _taken_in(site, registry, fitted, trained, target, steps, now, who)
@@ -215,13 +219,25 @@ def train_health(
         return steps.failed(error)
 
 
-def _with_weather(site: Site, historian: Historian, table: Table) -> tuple[Table, list[str]]:
-    """The history with the weather beside it, and where that comes from, in words; as it is where the site asks for none."""
+def _with_weather(site: Site, historian: Historian, table: Table) -> tuple[Table, tuple[str, ...], list[str]]:
+    """The history with the weather beside it, what of it is known, and where it comes from, in words.
+
+    As it is, nothing and no words where the site asks for no weather.
+    """
     outlook = outlook_of(historian.database, site)
     if outlook is None:
-        return table, []
+        return table, (), []
     joined = outlook.joined(table)
-    return joined, [outlook.source(joined) or "without weather: none is kept for these days (`ems jobs run weather`)"]
+    words = outlook.source(joined) or "without weather: none is kept for these days (`ems jobs run weather`)"
+    return joined, outlook.known(joined), [words]
+
+
+def _better(blind: Metrics, knowing: Metrics, known: tuple[str, ...]) -> tuple[Metrics, tuple[str, ...], str]:
+    """The metrics of the better of two models, what it wants to know, and how they compare, in words."""
+    mae, other = (dict(metrics).get("mae", np.inf) for metrics in (knowing, blind))
+    if mae < other:
+        return knowing, known, f"without it the MAE is {other:.4g}"
+    return blind, (), f"which does not help here (with it the MAE is {mae:.4g}) and is left out"
 
 
 def _target_validated(site: Site, table: Table, target: str) -> str:
@@ -276,11 +292,10 @@ def _bounds(site: Site, name: str) -> tuple[float, float]:
     return -np.inf if low is None else low, np.inf if high is None else high
 
 
-def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet) -> tuple[tuple[str, float], ...]:
+def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet, known: tuple[str, ...] = ()) -> Metrics:
     """Metrics of a model on the last part of the history, learned from the part before."""
     from forecasting.backtest import Protocol, backtest
 
-    known = () if site.weather is None else Outlook.known(table)
     protocol = Protocol(
         horizon_s=site.control.horizon_s,
         test_share=site.learning.test_share,
@@ -294,7 +309,7 @@ def evaluated(site: Site, table: Table, target: str, kind: str, say: Say = quiet
     return tuple((key, float(value)) for key, value in asdict(found).items() if value is not None)
 
 
-def _false_alarms(site: Site, monitor: HealthMonitor, table: Table, split: int) -> tuple[tuple[str, float], ...]:
+def _false_alarms(site: Site, monitor: HealthMonitor, table: Table, split: int) -> Metrics:
     """Raised alarms per asset and month on healthy rows that the monitor had not seen; nothing where no asset was judged."""
     from anomaly.machines import machine
 
@@ -350,7 +365,7 @@ def _taken_in(
     return TrainingReport(name=record.name, ok=not wrong, model=record, steps=tuple(steps.done), words=steps.done[-1].words)
 
 
-def _importances(fitted: object) -> tuple[tuple[str, float], ...]:
+def _importances(fitted: object) -> Metrics:
     """What the model says its features are worth, where it says so."""
     found = getattr(fitted, "importances", None)
     return tuple((str(name), float(value)) for name, value in found) if isinstance(found, tuple) else ()

@@ -200,7 +200,7 @@ class Worker:
 
     def _weather(self, progress: _Progress) -> str:
         now, span = self._now(), self._historian.span()
-        until = now if span is None else min(now, span[1])
+        until = now if span is None else self._until()
         return weather.fetch(self._loaded.site, IssuedForecasts(self._historian.database), now, until, progress.say)
 
     def _prices(self, progress: _Progress) -> str:
