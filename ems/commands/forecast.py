@@ -107,6 +107,7 @@ def write_rows(path: Path, made: Made, timezone_name: str) -> None:
     import pandas as pd
 
     from datasets.frame import zone
+    from plant.errors import ConfigError
 
     def stamped(times: Times) -> pd.Index:
         wall = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone(timezone_name))
@@ -123,4 +124,7 @@ def write_rows(path: Path, made: Made, timezone_name: str) -> None:
             "model": made.model,
         }
     )
-    rows.to_csv(path, index=False)
+    try:
+        rows.to_csv(path, index=False)
+    except OSError as error:
+        raise ConfigError(f"--out {path}: {error.strerror or error}") from error

@@ -60,6 +60,10 @@ def test_what_is_wrong_is_a_fault_of_the_products_own_kind(app: typer.Typer, fil
     wrong_model = CliRunner().invoke(app, [*asked, "--target", "load_kw", "--model", "magic"]).exception
     assert isinstance(wrong_model, NotFoundError)
     assert "seasonal_naive" in str(wrong_model)
+    nowhere = file.parent / "missing" / "rows.csv"
+    unwritten = CliRunner().invoke(app, [*asked, "--target", "load_kw", "--model", "week_mean", "--out", str(nowhere)]).exception
+    assert isinstance(unwritten, ConfigError)
+    assert f"--out {nowhere}: " in str(unwritten)
 
 
 def test_help_has_an_example(app: typer.Typer) -> None:
