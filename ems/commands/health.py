@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ems.options import JsonOption, SiteOption, opened
 from plant.errors import ConfigError, NotFoundError
 from plant.identity import plain
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:  # heavy to import, and needed for names only
     from anomaly.rules import Episode, RuleReport
 
 RULES_EXAMPLE = "ems health rules --csv hp.csv --time time --part power=heat_pump_kw --part tank=supply_c --limit rated_kw=2.5"
-Site = Annotated[Path | None, typer.Option(help="Site file (or EMS_SITE).")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
 def mount(app: typer.Typer) -> None:
@@ -55,7 +54,7 @@ def backtest(
     detector: Annotated[str, typer.Option(help="File of anomaly/detectors.")] = "isolation_forest",
     profile: Annotated[str, typer.Option(help="advisory (for people) or control (may stop a machine).")] = "advisory",
     seed: Annotated[int, typer.Option(help="Of whatever is random.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Fit on the first rows, judge every row by what was known until then."""
     from anomaly import backtest as trial
@@ -91,7 +90,7 @@ def rules(
     limit: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER: a limit other than the default; several times.")] = None,
     kind: Annotated[str, typer.Option(help="Asset kind whose rules are tried.")] = "heat_pump",
     asset: Annotated[str, typer.Option(help="Name in the events.")] = "asset",
-    json: Json = False,
+    json: JsonOption = False,
 ) -> None:
     """Try the static rules of an asset kind on recorded readings: first and last trigger of each."""
     from anomaly import defaults, recordings
@@ -119,21 +118,18 @@ def rules(
     emit({"asset": asset, "rows": len(read), "rules": [_found(entry) for entry in found]}, json, (shown,))
 
 
-def score(site: Site = None, json: Json = False) -> None:
+def score(site: SiteOption = None, json: JsonOption = False) -> None:
     """The health of every asset now, by the model that serves."""
     from datetime import timedelta
 
     from anomaly.monitor import WINDOW_ROWS, HealthMonitor
     from datasets.repair import resample
-    from ems.config import historian_url, load
     from ems.console import emit, table
-    from ems.historian import Historian
     from ems.maintenance import begun, renewed
     from ems.registry import registry_of
 
-    loaded = load(site)
-    control = loaded.site.control
-    with Historian(historian_url(loaded)) as historian:
+    with opened(site) as (loaded, historian):
+        control = loaded.site.control
         registry = registry_of(loaded, historian)
         name = f"health/{loaded.site.site.name}"
         serving, span = registry.serving(name), historian.span()
