@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from connectors.wall import now
 from ems.config import LoadedSite, historian_url, load
 from ems.forecasts import targets
 from ems.historian import Historian
+from ems.issued import IssuedForecasts
+from ems.outlook import MODEL, NAMES, NOTED_AFTER
 from ems.recover import unended
 from ems.registry import State, registry_of
 from ems.site import calibration_of, plant_of
@@ -43,6 +46,7 @@ def checkup(file: Path | None, *, plant: bool) -> tuple[Finding, ...]:
         with Historian(historian_url(loaded)) as historian:
             findings += [_found(what, partial(look, historian)) for what, look in LOOKS]
             findings.append(_found("models", lambda: _models(loaded, historian)))
+            findings += [_found(what, partial(look, loaded, historian)) for what, look in _feeds(loaded)]
     except EmsError as error:
         findings.append(Finding(what="historian", well=False, words=str(error)))
     if plant:
@@ -88,6 +92,29 @@ def _models(loaded: LoadedSite, historian: Historian) -> tuple[bool, str]:
     words += [f"a run learns quick ones for {', '.join(missing)}"] if missing else []
     words += [f"{waiting} wait for approval (`ems models list`)"] if waiting else []
     return not faults, "; ".join(words)
+
+
+def _feeds(loaded: LoadedSite) -> list[tuple[str, Callable[[LoadedSite, Historian], tuple[bool, str]]]]:
+    """What is to be looked at of services outside: only what the site asks for."""
+    weather = [("weather", _weather)] if loaded.site.weather is not None else []
+    return [*weather, *([("prices", _prices)] if loaded.site.prices is not None else [])]
+
+
+def _weather(_: LoadedSite, historian: Historian) -> tuple[bool, str]:
+    newest = IssuedForecasts(historian.database).latest(NAMES[0], MODEL, now())
+    if newest is None:
+        return False, "no forecast has been fetched: `ems worker` does it"
+    made_at, until = newest.forecast.made_at, newest.forecast.p50.end
+    return now() - made_at < NOTED_AFTER, f"forecast of {made_at:%d %b %H:%M} UTC, until {until:%d %b %H:%M} UTC"
+
+
+def _prices(loaded: LoadedSite, _: Historian) -> tuple[bool, str]:
+    from ems.market import known_until
+
+    until = known_until(loaded.site, loaded.folder)
+    if until is None:
+        return False, "none have been fetched: `ems worker` does it"
+    return until > now(), f"known until {until:%d %b %H:%M} UTC"
 
 
 LOOKS: tuple[tuple[str, Callable[[Historian], tuple[bool, str]]], ...] = (

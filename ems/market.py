@@ -17,7 +17,6 @@ from datasets.repair import resample
 from datasets.sources import day_ahead_price, grid_co2
 from plant.errors import DataError, NotConnectedError
 from plant.feeds import CO2_COLUMN, PRICE_COLUMN, PriceFeed
-from plant.ports import instant64
 from plant.site import Site
 from plant.table import Floats, Table
 from plant.times import utc
@@ -51,11 +50,22 @@ def fetch(site: Site, folder: Path, now: datetime, say: Callable[[str], None]) -
         words.append(_co2(feed, folder / feed.co2_file, now, service))
         say(words[-1])
     midnight = now.astimezone(ZoneInfo(energi_data_service.TIMEZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
-    known_until = _last(folder / feed.file, PRICE_COLUMN)
-    tomorrow = utc(midnight + timedelta(days=1, hours=12))
-    if now.astimezone(midnight.tzinfo).hour >= PUBLISHED_HOUR and (known_until is None or known_until < instant64(tomorrow)):
+    until = known_until(site, folder)
+    late = now.astimezone(midnight.tzinfo).hour >= PUBLISHED_HOUR
+    if late and (until is None or until < utc(midnight + timedelta(days=1, hours=12))):
         raise DataError(f"{words[0]}; tomorrow's are not published yet")
     return "; ".join(words)
+
+
+def known_until(site: Site, folder: Path) -> datetime | None:
+    """Time of the last price that is there; None if none is.
+
+    Raises
+    ------
+    DataError
+        If the file is not one that this writes.
+    """
+    return None if site.prices is None else _last(folder / site.prices.file, PRICE_COLUMN)
 
 
 def _prices(site: Site, feed: PriceFeed, folder: Path, now: datetime, service: Service) -> str:
@@ -95,15 +105,13 @@ def _of(table: Table, area: str) -> Floats:
 def _since(file: Path, column: str, now: datetime, back: timedelta) -> datetime:
     """From when to ask: a while before the end of the file, or so far back where there is none."""
     last = _last(file, column)
-    begin = utc(now) - back
-    if last is not None:
-        begin = max(begin, pd.Timestamp(last).to_pydatetime().replace(tzinfo=utc(now).tzinfo) - AGAIN)
+    begin = utc(now) - back if last is None else max(utc(now) - back, last - AGAIN)
     return min(begin, utc(now) - AGAIN).replace(minute=0, second=0, microsecond=0)
 
 
-def _last(file: Path, column: str) -> np.datetime64 | None:
+def _last(file: Path, column: str) -> datetime | None:
     kept = _read(file, column)
-    return None if kept.empty else np.datetime64(kept.index[-1].tz_localize(None).to_pydatetime(), "us")
+    return None if kept.empty else utc(kept.index[-1].to_pydatetime())
 
 
 def _read(file: Path, column: str) -> pd.Series[float]:

@@ -36,6 +36,8 @@ T0 = datetime(2026, 1, 5, tzinfo=UTC)
 END = T0 + timedelta(days=49)
 TARGET = "water_demand"
 TEMPERATURE = NAMES[0]
+DAYS = ("2026-02-22", "2026-02-23T12:00")
+"""Of the first the weather is known, of the second it is not."""
 
 
 @pytest.fixture
@@ -271,7 +273,20 @@ def test_the_command_line(tmp_path: Path) -> None:
         assert jobs["weather"]["state"] == "done"
         assert jobs["weather"]["words"].startswith("weather until ")
         assert "HTTP Request" not in done.stderr
+        with Historian(historian_url(made)) as historian:
+            historian.write_table(demand(), {TARGET: "m3/h"})
         assert json.loads(ems(made, "jobs", "run", "weather").stdout)["job"]["state"] == "waiting"
+        ems(made, "worker", "--once")
+        trained = ems(made, "forecast", "train", "--target", TARGET, "--until", "2026-02-22")
+        (report,) = json.loads(trained.stdout)["models"]
+        assert "weather as forecast 24 h before for 98% of the rows; without it the MAE is" in report["steps"][1]["words"]
+        ems(made, "models", "approve", report["model"]["id"], "--who", "anna")
+        said = [json.loads(ems(made, "forecast", "predict", "--target", TARGET, "--until", day).stdout) for day in DAYS]
+        words = [each["last"][0]["forecast"]["words"] for each in said]
+        assert "weather" not in words[0]
+        assert words[1].endswith("no weather forecast: calendar and load alone")
+        looked = {found["what"]: found for found in json.loads(ems(made, "doctor").stdout)}
+        assert looked["weather"]["well"]
     finally:
         server.close()
 
