@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anomaly.monitor import HealthMonitor
 from datasets import download
 from ems.config import LoadedSite, historian_url, load
 from ems.forecasts import SiteForecasts
@@ -23,13 +24,21 @@ from ems.jobs import Job, JobState
 from ems.learned import forecaster
 from ems.outlook import MODEL, NAMES, PAST, Outlook
 from ems.registry import registry_of
+from ems.replay import Replayer, whole
+from ems.runs import run
 from ems.serving import issue
+from ems.site import build
 from ems.training import TrainingReport, history_of, train_forecaster
-from ems.weather import bridged
+from ems.weather import bridged, fetch
 from ems.worker import Worker
+from plant.feeds import WeatherFeed
 from plant.ports import instant64
+from plant.series import Forecast, Series
+from plant.situation import Situation
 from plant.table import Table
+from tests.connectors.tank_plant import START, TankPlant
 from tests.ems.outside import Outside, temperature
+from tests.ems.small import small_site
 from tests.ems.waterworks import TEXT
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
@@ -248,6 +257,42 @@ def test_a_key_is_sent_and_never_said(tmp_path: Path, outside: Outside, monkeypa
         assert outside.questions[-1][1]["apikey"] == "s3cret"
         assert "refuses: 401" in job.words
         assert "s3cret" not in repr(job)
+
+
+class Warm:
+    """A forecaster whose forecast is the weather it is told."""
+
+    known = NAMES
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, ...]] = []
+
+    def fit(self, history: Table, target: str) -> Warm:
+        return self
+
+    def predict(self, history: Table, known_future: Table | None, start: datetime, steps: int) -> Forecast:
+        assert known_future is not None
+        assert TEMPERATURE in history.columns
+        self.told.append(tuple(known_future.columns[TEMPERATURE].tolist()))
+        same = Series(start=start, step_s=900.0, values=tuple(0.01 * value for value in self.told[-1]), unit="m3/h")
+        return Forecast(target="demand", made_at=start, model_id="warm", p10=same, p50=same, p90=same)
+
+
+def test_a_run_is_told_the_weather_and_replays_without_it(tmp_path: Path, outside: Outside) -> None:
+    outside.now = START - timedelta(hours=8)
+    site = replace(small_site(), weather=WeatherFeed(kind="open_meteo", url=outside.url))
+    site = replace(site, site=replace(site.site, latitude=52.5, longitude=13.4))
+    here = LoadedSite(site=site, folder=tmp_path, file=tmp_path / "site.toml")
+    with Historian(f"sqlite:///{tmp_path / 'tank.sqlite'}") as historian:
+        kept, warm = IssuedForecasts(historian.database), Warm()
+        fetch(site, kept, outside.now, outside.now, lambda _: None)
+        run(build(here, historian, TankPlant(), {"demand": warm}, HealthMonitor(site, {})), for_s=3600.0)
+        assert warm.told[0][0] == pytest.approx(temperature(START), abs=0.01)
+        situations = historian.records("situation", Situation)
+        assert {forecast.words for forecast in situations[0].forecasts} == {"the weather forecast is 8 h old"}
+        assert kept.forget(START + timedelta(days=99)) > 0
+        replayed = whole(historian, Replayer(historian).plans())
+        assert replayed.decisions == replayed.identical > 0
 
 
 def test_a_site_without_the_section_asks_nobody(tmp_path: Path) -> None:
