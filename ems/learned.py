@@ -14,7 +14,7 @@ from ems.historian import Historian
 from ems.outlook import Outlook, outlook_of
 from ems.serving import served_forecasters, served_learners
 from ems.site import learning_span, unit_of
-from ems.weathered import Weathered
+from forecasting.weathered import Weathered
 from plant.errors import DataError
 from plant.kinds import find
 from plant.ports import Forecaster
