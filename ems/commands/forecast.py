@@ -76,6 +76,7 @@ def _read(
     clean, (report,) = repaired(table.only(target))
     history = replace(table, columns={**table.columns, **clean.columns})
     taken = [f"{report.column}: {report.flat} rows of a dead sensor taken out"] if report.flat else []
+    taken += [f"{', '.join(known)}: known ahead as the file has it"] if known else []
     return table, history, loaded.timezone, (*loaded.words, *taken)
 
 
