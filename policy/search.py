@@ -124,7 +124,7 @@ class _Search:
         if not self.found:
             raise SolverError("no rounding of the relaxed plan can be dispatched")
         self._branch()
-        for _ in range(2 if shifted is None else 1):
+        if self._again() and shifted is None:
             self._again()
         return self._searched()
 
@@ -170,10 +170,13 @@ class _Search:
         self._try("dive", rounded(self.plan, shares, 0.5), shares, found.x)
         return True
 
-    def _again(self) -> None:
-        """Plan machine after machine again, the others as they are: free its binaries, and dive where that promises something."""
+    def _again(self) -> bool:
+        """Plan machine after machine again, the others as they are: free its binaries, and dive where that promises something.
+
+        True if the plan became better.
+        """
         if self._gap() <= GOOD_GAP or self.purse.iterations <= 0 or self._open().size > DIVED:
-            return
+            return False
         best = self._best()
         assert best.solved.x is not None  # a candidate without a solution is none
         x, value = best.solved.x, best.solved.objective
@@ -193,6 +196,7 @@ class _Search:
         if value < best.solved.objective:
             shares = shares_of(self.problem, x)
             self._try("bettered machine by machine", rounded(self.plan, shares, 0.5), shares, x)
+        return value < best.solved.objective
 
     def _open(self) -> Places:
         """Binaries that are not settled from the start."""
@@ -246,11 +250,10 @@ class _Search:
 
     def _branch(self) -> None:
         """Branch and bound to the optimum, where the model is small."""
-        every = self._open()
         start = self._best().solved.x
-        if self._gap() <= ENOUGH or self.purse.iterations <= 0 or every.size > FEW or start is None:
+        if self._gap() <= ENOUGH or self.purse.iterations <= 0 or self._open().size > FEW or start is None:
             return
-        solved = self.solver.branched(start, every, max(10, self.purse.iterations // NODE), ENOUGH)
+        solved = self.solver.branched(start, max(10, self.purse.iterations // NODE), ENOUGH)
         self.bound = max(self.bound, solved.bound)
         if solved.x is not None:
             choices = rounded(self.plan, shares_of(self.problem, solved.x), 0.5)

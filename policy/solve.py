@@ -104,21 +104,17 @@ class Solver:
         self.held(columns, np.zeros(columns.size))
         return self._run()
 
-    def branched(self, start: Floats, whole: Places, nodes: int, gap: float) -> Solved:
-        """Branch and bound over some of the binaries, from a complete solution.
+    def branched(self, start: Floats, nodes: int, gap: float) -> Solved:
+        """Branch and bound over all binaries, from a complete solution.
 
         Parameters
         ----------
-        whole
-            Columns that have to be whole; the other binaries stay relaxed.
         nodes, gap
             Limits of the search.
         """
         self.freed()
-        kinds = np.zeros(self._binary.size, dtype=np.uint8)
-        kinds[np.isin(self._binary, whole)] = 1
         self._highs.clearSolver()
-        self._highs.changeColsIntegrality(self._binary.size, self._binary, kinds)
+        self._highs.changeColsIntegrality(self._binary.size, self._binary, np.ones(self._binary.size, dtype=np.uint8))
         for name, value in (("mip_max_nodes", nodes), ("mip_rel_gap", gap), ("mip_abs_gap", 1e-6), ("mip_max_stall_nodes", nodes)):
             self._highs.setOptionValue(name, value)
         solution = highspy.HighsSolution()
