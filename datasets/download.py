@@ -163,7 +163,8 @@ class Service:
                 raise DataError(f"{self.base_url}{path}: the answer has no records")
             yield from records
             offset += len(records)
-            if len(records) < size or offset >= int(page.get("total", offset + 1)):
+            total = page.get("total")
+            if len(records) < size or (isinstance(total, int) and offset >= total):
                 return
 
 

@@ -82,7 +82,10 @@ def load(
     missing = [name for name in (dataset.time, dataset.value, *dataset.keys) if name not in found.columns]
     if found.empty or missing:
         raise DataError(f"{dataset.name}: {'no records' if found.empty else f'no column {missing[0]!r}'} from {start} to {end}")
-    times = pd.to_datetime(found[dataset.time]).to_numpy().astype("datetime64[us]")
+    try:
+        times = pd.to_datetime(found[dataset.time]).to_numpy().astype("datetime64[us]")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{dataset.name}: {dataset.time} holds something else than times ({error})") from error
     names = found[list(dataset.keys)].astype(str).agg("_".join, axis=1)
     values = pd.to_numeric(found[dataset.value], errors="coerce") * dataset.scale
     wide = pd.DataFrame({"time": times, "name": names, "value": values}).pivot_table(

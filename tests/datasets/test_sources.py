@@ -225,3 +225,85 @@ def test_weather_as_it_was_and_as_it_was_issued(tmp_path: Path) -> None:
     assert open_meteo.forecast(52.5, 13.4, service=service).timezone == "UTC"
     with pytest.raises(DataError, match="before the first"):
         open_meteo.load(52.5, 13.4, day, date(2024, 4, 1), service=service)
+
+
+def _weather(tmp_path: Path, hourly: object, asked: list[str] | None = None) -> Service:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if asked is not None:
+            asked.append(str(request.url))
+        return httpx.Response(200, json={"hourly": hourly})
+
+    return Service(base_url="https://x", cache=tmp_path, transport=httpx.MockTransport(answer))
+
+
+DAY = date(2024, 5, 1)
+TIMES = ["2024-05-01T00:00", "2024-05-01T01:00", "2024-05-01T03:00"]
+
+
+def test_radiation_carries_the_beginning_of_its_hour(tmp_path: Path) -> None:
+    hourly = {"time": TIMES, "temperature_2m": [1, 2, 3], "shortwave_radiation": [10, 20, 30]}
+    table = open_meteo.load(52.5, 13.4, DAY, DAY, service=_weather(tmp_path, hourly)).table
+    assert list(table.columns["outdoor_c"]) == [1, 2, 3]
+    assert table.columns["irradiance_w_m2"][0] == 20
+    assert np.isnan(table.columns["irradiance_w_m2"][1:]).all()  # 02:00 is missing, and nothing follows 03:00
+
+
+def test_past_weather_with_gaps_is_asked_for_again(tmp_path: Path) -> None:
+    asked: list[str] = []
+    for column, questions in (([1, None, 3], 2), ([1, 2, 3], 3)):
+        service = _weather(tmp_path, {"time": TIMES, "temperature_2m": column}, asked)
+        for _ in range(2):
+            open_meteo.load(52.5, 13.4, DAY, DAY, service=service)
+        assert len(asked) == questions
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    service = _weather(tmp_path, {"time": TIMES, "temperature_2m": [1, 2, 3]})
+    open_meteo.load(52.5, 13.4, DAY, DAY, service=service)
+    (file,) = (tmp_path / "answers").glob("*.gz")
+    file.write_bytes(b"\x1f\x8bnothing")
+    assert len(open_meteo.load(52.5, 13.4, DAY, DAY, service=service).table) == 3
+    (tmp_path / "file").write_text("")
+    closed = _weather(tmp_path / "file", {"time": TIMES, "temperature_2m": [1, 2, 3]})
+    assert len(open_meteo.load(52.5, 13.4, DAY, DAY, service=closed).table) == 3
+
+
+@pytest.mark.parametrize(
+    "hourly",
+    [
+        None,
+        {"temperature_2m": [1]},
+        {"time": "soon", "temperature_2m": [1]},
+        {"time": ["soon"], "temperature_2m": [1]},
+        {"time": TIMES, "temperature_2m": [1, 2]},
+        {"time": TIMES, "temperature_2m": [1, 2, "warm"]},
+        {"time": TIMES[::-1], "temperature_2m": [1, 2, 3]},
+    ],
+)
+def test_weather_of_another_shape_is_refused(tmp_path: Path, hourly: object) -> None:
+    with pytest.raises(DataError, match="Open-Meteo"):
+        open_meteo.forecast(52.5, 13.4, service=_weather(tmp_path, hourly))
+
+
+def test_a_key_goes_to_the_paid_service_and_into_no_words(tmp_path: Path) -> None:
+    assert open_meteo.address(open_meteo.FORECAST_URL, "s3cret") == "https://customer-api.open-meteo.com"
+    assert open_meteo.address(open_meteo.FORECAST_URL, None) == "https://api.open-meteo.com"
+    refusing = Service(
+        base_url="https://x", cache=tmp_path, transport=httpx.MockTransport(lambda _: httpx.Response(400, json={"reason": "no"}))
+    )
+    with pytest.raises(DataError, match="https://x/v1/forecast refuses: 400") as error:
+        open_meteo.forecast(52.5, 13.4, key="s3cret", service=refusing)
+    assert "s3cret" not in str(error.value)
+
+
+def test_prices_in_crowns_and_times_that_are_none(tmp_path: Path) -> None:
+    record = {"HourUTC": "2024-05-01T00:00:00", "PriceArea": "DK1", "SpotPriceDKK": 500.0}
+
+    def service(**changed: object) -> Service:
+        answer = httpx.MockTransport(lambda _: httpx.Response(200, json={"total": 1, "records": [record | changed]}))
+        return Service(base_url="https://x", cache=tmp_path / str(len(changed)), transport=answer)
+
+    span = (datetime(2024, 5, 1, tzinfo=UTC), datetime(2024, 5, 2, tzinfo=UTC))
+    assert list(day_ahead_price.load(*span, currency="DKK", service=service()).table.columns["DK1"]) == [0.5]
+    with pytest.raises(DataError, match="HourUTC holds something else than times"):
+        day_ahead_price.load(*span, currency="DKK", service=service(HourUTC="soon"))
