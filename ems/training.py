@@ -163,12 +163,9 @@ def train_forecaster(
         with steps.step("validate") as words:
             words.append(_target_validated(site, table, target))
         with steps.step("evaluate") as words:
-            metrics = evaluated(site, table, target, kind, say)
             table, known, weather = _with_weather(site, historian, table)
-            if known:
-                metrics, known, told = _better(metrics, evaluated(site, table, target, kind, say, known), known)
-                weather = [*weather, told]
-            words += [", ".join(f"{key} {value:.4g}" for key, value in metrics), *weather]
+            metrics, known, told = _measured(site, table, target, kind, known, say)
+            words += [", ".join(f"{key} {value:.4g}" for key, value in metrics), *weather, *told]
         with steps.step("learn") as words:
             say(f"{target}: {kind} learns from all {len(table)} rows")
             fitted = forecaster(site, kind, table, target, unit_of(site)[target], known)
@@ -232,12 +229,18 @@ def _with_weather(site: Site, historian: Historian, table: Table) -> tuple[Table
     return joined, outlook.known(joined), [words]
 
 
-def _better(blind: Metrics, knowing: Metrics, known: tuple[str, ...]) -> tuple[Metrics, tuple[str, ...], str]:
-    """The metrics of the better of two models, what it wants to know, and how they compare, in words."""
+def _measured(
+    site: Site, table: Table, target: str, kind: str, known: tuple[str, ...], say: Say
+) -> tuple[Metrics, tuple[str, ...], list[str]]:
+    """The metrics of the better of two models, with and without the weather; what it wants to know; how they compare, in words."""
+    blind = evaluated(site, table, target, kind, say)
+    if not known:
+        return blind, (), []
+    knowing = evaluated(site, table, target, kind, say, known)
     mae, other = (dict(metrics).get("mae", np.inf) for metrics in (knowing, blind))
     if mae < other:
-        return knowing, known, f"without it the MAE is {other:.4g}"
-    return blind, (), f"which does not help here (with it the MAE is {mae:.4g}) and is left out"
+        return knowing, known, [f"without it the MAE is {other:.4g}"]
+    return blind, (), [f"which does not help here (with it the MAE is {mae:.4g}) and is left out"]
 
 
 def _target_validated(site: Site, table: Table, target: str) -> str:
