@@ -83,7 +83,7 @@ def picture(site: Site, table: Table, plans: list[Plan], start: datetime, days: 
                 sheet.parts.append(
                     f'<rect x="{sheet.x(seconds[row]):.1f}" y="{top:.1f}" width="{wide:.1f}" height="16" fill="{BAR}"/>'
                 )
-    limit = site.limits.import_kw or 120.0
+    limit = site.limits.import_target_kw or site.limits.import_kw or 120.0
     at = sheet.panel("power", 0.0, 150.0, "kW", 60)
     sheet.line(seconds, table.columns[site.limits.power or ""], at, 150.0, BAR)
     sheet.line(np.array([0.0, sheet.span_s]), np.array([limit, limit]), at, 150.0, PLAN, "4 3")
