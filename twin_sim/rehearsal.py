@@ -44,6 +44,8 @@ class Lived:
     futures: int
     lost: int
     tick_s: float
+    followed_s: float
+    """So long the plan is followed; what comes after shows how it leaves the plant to local control."""
 
     @property
     def plan(self) -> slice:
@@ -66,8 +68,9 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
 
     The futures are drawn from the situation's forecasts with its seed, so the same plan in the same situation has the same
     verdict. Later plans answer to how a day goes; two simple rules stand for them in each future: a machine whose store
-    would leave its limits is given back to local control until it is well back inside, and from the next plan on batteries
-    do not charge above the contracted power. After the plan's end everything is given back and the hours after are watched too.
+    would leave its limits is given back to local control until it is well back inside (or rests, if it draws from that store
+    into one that is full enough), and from the next plan on batteries do not charge above the contracted power. After the
+    plan's end everything is given back and the hours after are watched for service and the physical ends of the stores.
 
     Parameters
     ----------
@@ -137,7 +140,10 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
         refresh_s=REFRESH_S,
     )
     ensemble.run(ticks * tick_s - 1e-6)
-    return Lived(recorder=recorder, ensemble=ensemble, drivers=drivers, futures=futures, lost=lost, tick_s=tick_s)
+    followed_s = steps * situation.step_s
+    return Lived(
+        recorder=recorder, ensemble=ensemble, drivers=drivers, futures=futures, lost=lost, tick_s=tick_s, followed_s=followed_s
+    )
 
 
 def nothing(layout: Layout, columns: slice, situation: Situation) -> Script:

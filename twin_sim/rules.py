@@ -170,6 +170,8 @@ def _store_end(
     found = []
     sign = -1.0 if rule in {"store_low", "store_bottom"} else 1.0
     for look in _looks(lived, HARD_SHARE if hard else accepted):
+        if not (hard or look.columns == lived.cut_off):
+            beyond = beyond[: round(lived.followed_s / lived.tick_s)]
         part = beyond[look.part(lived.tick_s)]
         deepest, area = part[:, look.columns].max(axis=0, initial=0.0), np.maximum(part, 0.0).sum(axis=0)
         if not (deepest > 0).any() or (look.columns == lived.cut_off and not hard):

@@ -33,7 +33,10 @@ class Script:
     setpoints: Floats
     """(steps, assets); NaN = as it is."""
     guarded: bool = True
-    """Whether a machine goes back to local control while its store is outside its limits, as a new plan would do."""
+    """Whether machines answer to a store that is outside its limits, as a new plan would let them.
+
+    What fills it goes back to local control; what draws from a store that runs low, into one that does not, stops.
+    """
     import_kw: float | None = None
     """Contracted power that later plans would keep by charging less; None = none."""
     answers_after_s: float = 0.0
@@ -48,7 +51,7 @@ class Script:
         if step != self.step and step >= 0:
             self.step = step
             self._cap(ensemble, step)
-            self._give(ensemble, min(step, len(self.orders)), self._held_back(ensemble))
+            self._give(ensemble, min(step, len(self.orders)), None if self._left is None else self._answers(ensemble, self._left))
 
     def _cap(self, ensemble: Ensemble, step: int) -> None:
         """From the next plan on batteries do not charge into a full connection."""
@@ -59,20 +62,14 @@ class Script:
         ensemble.cap_kw[self.columns] = self.import_kw if step < len(self.orders) else np.inf
 
     def look_ahead(self, ensemble: Ensemble) -> None:
-        """Hand machines back whose store would leave its limits in the tick that begins, as a new plan would."""
+        """Let machines answer whose store would leave its limits in the tick that begins, as a new plan would."""
         if self.guarded and self.step < len(self.orders):
-            outside = self._outside(ensemble)
-            if outside is not None:
-                self._hand_back(ensemble, outside)
-
-    def _held_back(self, ensemble: Ensemble) -> npt.NDArray[np.bool_] | None:
-        if self._left is None:
-            return None
-        layout = ensemble.layout
-        return np.asarray(self._left[layout.into] | self._left[layout.out_of])
+            left = self._outside(ensemble)
+            if left is not None:
+                self._hand_back(ensemble, *self._answers(ensemble, left))
 
     def _outside(self, ensemble: Ensemble) -> npt.NDArray[np.bool_] | None:
-        """Per asset and column: its store leaves its limits, or left them and is not well back inside; None if none."""
+        """Per store and column: it leaves its limits, or left them and is not well back inside; None if none."""
         layout, level = ensemble.layout, ensemble.ahead[: ensemble.layout.real, self.columns]
         low, high = layout.low[: layout.real], layout.high[: layout.real]
         out = ((level < low) | (level > high)) & ~layout.managed[: layout.real, None]
@@ -84,18 +81,33 @@ class Script:
         left = self._left[: layout.real]
         left &= (level < low + room) | (level > high - room)
         left |= out
-        return np.asarray(self._left[layout.into] | self._left[layout.out_of])
+        return self._left
 
-    def _hand_back(self, ensemble: Ensemble, outside: npt.NDArray[np.bool_]) -> None:
+    def _answers(self, ensemble: Ensemble, left: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Per asset and column: it is left to local control, and it rests because what it draws from runs low."""
+        layout = ensemble.layout
+        level = ensemble.ahead[: layout.real, self.columns]
+        runs_low = np.zeros_like(left)
+        middle = 0.5 * (layout.low[: layout.real] + layout.high[: layout.real])
+        runs_low[: layout.real] = left[: layout.real] & (level < middle)
+        fills = layout.into != layout.dummy
+        rests = runs_low[layout.out_of] & fills[:, None] & ~left[layout.into]
+        local = (left[layout.into] | left[layout.out_of]) & ~rests
+        return local, rests
+
+    def _hand_back(self, ensemble: Ensemble, local: npt.NDArray[np.bool_], rests: npt.NDArray[np.bool_]) -> None:
         released = ensemble.released[:, self.columns]
-        fresh = outside & ~released
-        if fresh.any():
+        want = ensemble.want[:, self.columns]
+        fresh, stopped = local & ~released, rests & (released | want)
+        if fresh.any() or stopped.any():
             released |= fresh
-            np.copyto(ensemble.want[:, self.columns], ensemble.on[:, self.columns], where=fresh)
+            released &= ~stopped
+            np.copyto(want, ensemble.on[:, self.columns], where=fresh)
+            want &= ~stopped
             ensemble.local_due()
 
-    def _give(self, ensemble: Ensemble, step: int, outside: npt.NDArray[np.bool_] | None) -> None:
-        """The orders of a step; machines whose store is outside its limits are left to local control."""
+    def _give(self, ensemble: Ensemble, step: int, answers: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None) -> None:
+        """The orders of a step, except to machines that answer to a store outside its limits."""
         layout, ended = ensemble.layout, step >= len(self.orders)
         if ended and self._given_back:
             return
@@ -105,10 +117,12 @@ class Script:
         rows = np.flatnonzero(order != KEEP)
         released, want = ensemble.released[rows, self.columns], ensemble.want[rows, self.columns]
         given = np.broadcast_to((order[rows] != LOCAL)[:, None], released.shape)
-        if outside is not None:
-            given = given & ~outside[rows]
+        runs = np.broadcast_to((order[rows] == RUN)[:, None], released.shape)
+        if answers is not None and not ended:
+            local, rests = answers[0][rows], answers[1][rows]
+            given, runs = (given & ~local) | rests, runs & ~rests
         on = ensemble.on[rows, self.columns]
-        ensemble.want[rows, self.columns] = np.where(given, (order[rows] == RUN)[:, None], np.where(~given & ~released, on, want))
+        ensemble.want[rows, self.columns] = np.where(given, runs, np.where(~given & ~released, on, want))
         ensemble.released[rows, self.columns] = ~given
         ensemble.local_due()
         nominal = layout.nominal[rows, None]
