@@ -8,7 +8,11 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from plant.assets import AssetTags, LevelTrigger, Service, Store, TagWrite
 from plant.orders import Plan
+from plant.site import Site
+from plant.situation import Situation, StoreState
+from plant.tags import Tag
 from tests.twin_sim.little import START, drivers, plan, series, site, situation
 from twin_sim.futures import draw
 from twin_sim.model import SiteModel
@@ -116,3 +120,53 @@ def test_verdict_says_for_which_levels_it_holds() -> None:
     verdict = rehearse(plan({"heating": np.ones(48)}), situation(of), SiteModel(of))
     bounds = {bound.tag: bound for bound in verdict.valid_while}
     assert bounds["room"].low < 20.8 < bounds["room"].high
+
+
+def bottled(size_per_level: float, flow_per_h: float) -> tuple[Site, Situation]:
+    """The little works with a booster that draws from the receiver into a bottle which its own control would fill at once."""
+    of, now = site(futures=10), situation(site(futures=10))
+    names = ("booster.kw", "booster.running", "booster.setpoint", "booster.command", "booster.write", "bottle")
+    booster = replace(
+        next(asset for asset in of.assets if asset.name == "lag"), name="booster", kind="pump", produces="bottled", into="bottle",
+        consumes="air", out_of="receiver", spec={"flow_per_h": flow_per_h, "power_kw": 5.0},
+        tags=AssetTags(power=names[0], running=names[1], setpoint=names[2], command=names[3], setpoint_write=names[4]),
+        release=(TagWrite(tag="booster.command", value="AUTO"),),
+        local_control=LevelTrigger(kind="level", store="bottle", start=6.0, stop=8.0),
+    )  # fmt: skip
+    bottle = Store(
+        name="bottle", service="bottled", level="bottle", unit="bar", size_per_level=size_per_level, bottom=0.0, top=10.0, low=1.0,
+        high=9.0,
+    )  # fmt: skip
+    of = replace(
+        of, tags=(*of.tags, *(Tag(name=name, unit="1") for name in names)), assets=(*of.assets, booster),
+        services=(*of.services, Service(name="bottled", unit="Nm3")), stores=(*of.stores, bottle),
+    )  # fmt: skip
+    state = replace(next(item for item in now.assets if item.asset == "lag"), asset="booster")
+    stores = (*now.stores, StoreState(store="bottle", level=4.0))
+    return of, replace(now, assets=(*now.assets, state), stores=stores, store_specs=SiteModel(of).stores, services=of.services)
+
+
+@pytest.mark.parametrize("ordered", [0.0, 1.0])
+def test_what_draws_from_a_store_that_runs_low_rests(ordered: float) -> None:
+    of, now = bottled(size_per_level=400.0, flow_per_h=100.0)
+    never = {"lead": np.zeros(48), "lag": np.zeros(48), "booster": np.where(HOURS < 3.0, 0.0, ordered)}
+    lived = live(plan(never), now, SiteModel(of))
+    followed = round(lived.followed_s / lived.tick_s)
+    receiver, bottle = (lived.recorder.level[:, row, lived.plan] for row in (1, 3))
+    assert float(receiver[:followed].min()) > 5.8
+    assert float(lived.recorder.level[:followed, 3, lived.nothing].max()) > 6.0, "its own control would have filled the bottle"
+    if ordered:
+        assert 4.0 < float(bottle[:followed].max()) < 6.0, "it rests while the receiver recovers, then follows the plan"
+    else:
+        assert float(np.ptp(bottle[:followed])) == 0.0
+    assert float(bottle[-1].min()) > float(bottle[followed - 1].max()), "given back at the end of the plan"
+
+
+def test_what_local_control_does_after_the_plan_is_judged_by_the_ends_of_stores_alone() -> None:
+    of, now = bottled(size_per_level=130.0, flow_per_h=900.0)
+    waits = plan({"booster": np.zeros(48)})
+    lived = live(waits, now, SiteModel(of))
+    followed = round(lived.followed_s / lived.tick_s)
+    receiver = lived.recorder.level[:, 1, lived.plan]
+    assert float(receiver[followed:].min()) < 6.0 <= float(receiver[:followed].min())
+    assert rehearse(waits, now, SiteModel(of)).ok
