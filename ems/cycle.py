@@ -12,7 +12,7 @@ from ems.decide import Attempt, Decision, Rehearse, decide, weighed
 from ems.execute import Gate
 from ems.heed import heed
 from ems.memory import Memory
-from ems.notice import notice
+from ems.notice import doubt, notice
 from ems.protect import protect, watch
 from ems.site import Works
 from ems.situate import situate
@@ -62,6 +62,7 @@ def run_cycle(works: Works, memory: Memory, gate: Gate) -> Cycle:
         ended += obey(works, memory, gate, cycle, weighed(situation, wish, check, rehearsed))
     decision = decide(situation, works.strategy, works.fallbacks, check, rehearsed)
     record(works, cycle, situation, decision.attempts, decision.failures)
+    doubt(works, memory, cycle, situation, decision.attempts)
     took_s = time.perf_counter() - began
     chosen = decision.chosen
     ended += carry_out(works, memory, gate, cycle, chosen.plan.commands, chosen.verdict)

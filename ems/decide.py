@@ -11,12 +11,16 @@ from plant.identity import content_id
 from plant.orders import Plan, Verdict, Violation
 from plant.ports import Strategy
 from plant.situation import Limit, Situation
+from policy.invariants import check as faults
 
 REPLANS = 2
 MARGIN = 1.1
 """A margin is this much of what was overshot."""
 LEAST_MARGIN = 0.05
 """Where a store came to its physical end, at least so much of its accepted span: nothing goes further than the end."""
+
+UNSOUND = "unsound"
+"""Rule of a plan that cannot be: its own courses contradict each other or the situation."""
 
 Rehearse = Callable[[Plan, Situation], Verdict]
 Guard = Callable[[Plan, Situation], tuple[Violation, ...]]
@@ -84,26 +88,38 @@ def decide(
 
 
 def weighed(asked: Situation, plan: Plan, guard: Guard, rehearse: Rehearse, reality: Situation | None = None) -> Attempt:
-    """A plan with its verdict: the guard's refusal, or what the rehearsal showed.
+    """A plan with its verdict: that it cannot be, the guard's refusal, or what the rehearsal showed.
 
     Parameters
     ----------
     asked
-        What the strategy was shown.
+        What the strategy was shown; what the plan says of itself is worked out again from it.
     reality
         What guard and rehearsal judge it by: the situation without margins; None = the same.
     """
     situation = reality or asked
     plan = replace(plan, situation=asked.id)
-    broken = guard(plan, situation)
-    if broken:
-        words = "; ".join(violation.words or violation.rule for violation in broken)
-        verdict = Verdict(
-            plan_id=plan.id, ok=False, violations=broken, futures=0, seed=situation.seed, credibility=1.0, words=f"guard: {words}"
-        )
+    if wrong := _unsound(plan, asked):
+        verdict = _refused(plan, situation, "invariants", wrong)
+    elif broken := guard(plan, situation):
+        verdict = _refused(plan, situation, "guard", broken)
     else:
         verdict = rehearse(plan, situation)
     return Attempt(situation=asked, plan=plan, verdict=replace(verdict, situation=situation.id))
+
+
+def _unsound(plan: Plan, asked: Situation) -> tuple[Violation, ...]:
+    return tuple(
+        Violation(rule=UNSOUND, asset="site", time=asked.time, found=0.0, limit=0.0, words=words) for words in faults(plan, asked)
+    )
+
+
+def _refused(plan: Plan, situation: Situation, who: str, violations: tuple[Violation, ...]) -> Verdict:
+    """Refused before any rehearsal."""
+    words = "; ".join(violation.words or violation.rule for violation in violations)
+    return Verdict(
+        plan_id=plan.id, ok=False, violations=violations, futures=0, seed=situation.seed, credibility=1.0, words=f"{who}: {words}"
+    )
 
 
 def tightened(situation: Situation, verdict: Verdict) -> Situation | None:

@@ -212,7 +212,10 @@ def _levels(plan: Plan, situation: Situation, store: Store) -> Iterator[str]:
 
 
 def _balance(plan: Plan, situation: Situation, store: Store) -> Iterator[str]:
-    """Change of content against what enters and leaves; only unserved demand or an overflow may make up a difference."""
+    """Change of content against what enters and leaves; only unserved demand or an overflow may make up a difference.
+
+    What overflows once a store is full may be missing from any step before: lived through, the store is as full by then.
+    """
     levels = _course_of_store(plan, store.name)
     touching = [e for e in situation.envelopes if store.name in (e.store, e.input_store, e.second_store)]
     courses = {course.asset for course in plan.courses}
@@ -238,7 +241,8 @@ def _balance(plan: Plan, situation: Situation, store: Store) -> Iterator[str]:
     edge = LEVEL_SHARE * (store.top - store.bottom)
     full, empty = levels[1:] >= max(store.top, levels[0]) - edge, levels[1:] <= min(store.bottom, levels[0]) + edge
     short = np.maximum(demand, 0.0)
-    wrong = ((residual > slack + short) & ~empty) | ((residual < -slack - np.maximum(-demand, 0.0)) & ~full)
+    filled = np.logical_or.accumulate(full[::-1])[::-1]
+    wrong = ((residual > slack + short) & ~empty) | ((residual < -slack - np.maximum(-demand, 0.0)) & ~filled)
     if wrong.any():
         step = int(np.argmax(wrong))
         yield f"step {step}: the content of {store.name} changes by {residual[step]:.3g} per hour that nothing brings or takes"

@@ -84,3 +84,16 @@ def test_a_course_of_another_length_is_found(good: tuple[Plan, Situation]) -> No
     plan, situation = good
     short = replace(plan.courses[0], on=replace(plan.courses[0].on, values=plan.courses[0].on.values[:-1]))
     assert any("does not cover the steps" in words for words in check(replace(plan, courses=(short, *plan.courses[1:])), situation))
+
+
+def test_water_that_vanishes_is_found_unless_the_store_is_full_later(good: tuple[Plan, Situation]) -> None:
+    plan, situation = good
+    course, store = plan.stores[0], situation.store_specs[0]
+
+    def lowered(last: float) -> Plan:
+        values = (course.level.values[0], *(max(level - 8.0, 1.0) for level in course.level.values[1:-1]), last)
+        return replace(plan, stores=(replace(course, level=replace(course.level, values=values)), *plan.stores[1:]))
+
+    assert any("that nothing brings or takes" in words for words in check(lowered(course.level.values[-1] - 8.0), situation))
+    full = check(lowered(store.top), situation)
+    assert not any(words.startswith("step 0: the content of s0 changes by -") for words in full)
