@@ -1,4 +1,4 @@
-"""Why: each command's reason in an operator's words."""
+"""Why: limits that shaped a plan, in an operator's words."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from plant.orders import Reason, Rejected
+from plant.orders import Rejected
 from plant.situation import Situation
 from plant.table import Floats
 from policy.compiled import Key, Program
 from policy.fixed import Fixed
-from policy.found import Found
-from policy.layout import Layout
-from policy.outlook import Outlook, asset_price
+from policy.outlook import Outlook
 from policy.search import Searched
 from policy.solve import Solved
 
-NEAR = 0.15
-"""Share of a store's accepted band that counts as near its end."""
 OVER_KW = 0.01
 """Less over a limit than this is rounding."""
 LEAST_WORTH = 0.01
 """Limits worth less than this are not worth telling."""
+BARELY = 1e-4
+"""Share of a store's accepted band that is rounding."""
+CANNOT_TAKE, LACKS = "cannot take", "lacks"
+"""What a plan says of a store whose content vanishes or comes from nowhere; the invariants look for these words."""
 SHOWN = 5
 """So many limits are told."""
-PLAIN = 0.05
-"""Prices within this share of the mean are called usual."""
 
 
 def words_of(searched: Searched, settled: Fixed) -> str:
@@ -69,11 +67,30 @@ def _broken(program: Program, situation: Situation, ahead: Outlook, x: Floats) -
             step = int(np.argmax(unmet > 0))
             yield f"{unmet.sum():.3g} {service.unit} of {service.name} cannot be served, from {ahead.time(step):%H:%M} UTC"
     for s, store in enumerate(situation.store_specs):
+        yield from _vanished(program, situation, ahead, x, s)
         for family, word in (("below", "below its low"), ("above", "above its high")):
             beyond = x[model.column[family][s]]
             if beyond.max(initial=0.0) > 1e-4 * (store.high - store.low):
                 step = int(np.argmax(beyond))
                 yield f"{store.name} is {word} limit by up to {beyond[step]:.3g} {store.unit} at {ahead.time(step):%H:%M} UTC"
+
+
+def _vanished(program: Program, situation: Situation, ahead: Outlook, x: Floats, s: int) -> Iterator[str]:
+    """Content that the plan lets come from nowhere or vanish: nothing that it may command does it."""
+    model, store = program.compiled, situation.store_specs[s]
+    unit = next(service.unit for service in situation.services if service.name == store.service)
+    least = BARELY * (store.high - store.low) * (store.size_per_level or 1.0)
+    for family, words in (("spill", CANNOT_TAKE), ("lack", LACKS)):
+        amount = x[model.column[family][s]] * ahead.step_h
+        if amount.sum() > least:
+            step = int(np.argmax(amount > least / amount.size))
+            what = f"{amount.sum():.3g} {unit}" + (" that nothing brings" if words == LACKS else " more")
+            yield f"{store.name} {words} {what}, from {ahead.time(step):%H:%M} UTC"
+    v = model.layout.stores[s].service
+    excess = x[model.column["excess"][v]] * ahead.step_h
+    if excess.sum() > least and float(ahead.demand_of(store.service).min()) < 0.0:
+        step = int(np.argmax(excess > least / excess.size))
+        yield f"{excess.sum():.3g} {unit} of {store.service} cannot be carried off, from {ahead.time(step):%H:%M} UTC"
 
 
 def _tight(program: Program, situation: Situation, solved: Solved) -> list[str]:
@@ -93,59 +110,3 @@ def _tight(program: Program, situation: Situation, solved: Solved) -> list[str]:
         found.append((worth("ceiling", s), f"high limit of {store.name}: one {store.unit} higher would save {{:.2f}}"))
     kept = sorted((item for item in found if item[0] > LEAST_WORTH), key=lambda item: -item[0])
     return [words.format(value) for value, words in kept[:SHOWN]]
-
-
-def reasons(situation: Situation, ahead: Outlook, plan: Layout, found: Found, settled: Fixed, a: int) -> tuple[Reason, str]:
-    """Why an asset does in the first step what the plan has it do."""
-    part, on = plan.assets[a], bool(found.on[a, 0] >= 0.5)
-    told = next((words for name, words in settled.why if name == part.name), "")
-    if told and "health" in told:
-        return Reason.HEALTH, told
-    if told and len(plan.regimes[part.regimes[0]].output) == 1:
-        return Reason.LIMIT, told
-    if settled.low[a, 0] >= 0.5 and not told:
-        return Reason.SCHEDULE, "the production plan needs it"
-    price = asset_price(situation, ahead, part.name)
-    machine = plan.machines[part.machine]
-    text, standing = price_words(ahead, price)
-    if machine.store is None:
-        return _by_demand(situation, ahead, plan, a, on, text)
-    return _by_store(situation, found, machine.store, on, standing, text)
-
-
-def price_words(ahead: Outlook, price: Floats) -> tuple[str, float]:
-    """The price now in words, and how it stands to the mean of the next day (1 = the same)."""
-    day = price[: max(1, round(24.0 / ahead.step_h))]
-    mean = float(np.mean(day))
-    standing = float(price[0]) / mean if mean > 1e-9 else 1.0
-    changes = np.flatnonzero(np.abs(day - day[0]) > PLAIN * max(abs(mean), 1e-9))
-    until = f" until {ahead.time(int(changes[0])):%H:%M} UTC" if changes.size else ""
-    return f"energy at {price[0]:.3f} per kWh{until}, {standing:.2f} of the day's mean", standing
-
-
-def _by_demand(situation: Situation, ahead: Outlook, plan: Layout, a: int, on: bool, text: str) -> tuple[Reason, str]:
-    envelope = situation.envelopes[plan.assets[a].machine]
-    demand = float(ahead.demand_of(envelope.service)[0]) if envelope.service else 0.0
-    if envelope.service is None:
-        return (Reason.EFFICIENCY, text) if on else (Reason.NO_DEMAND, f"nothing needs it now; {text}")
-    if on:
-        return Reason.DEMAND, f"{demand:.3g} of {envelope.service} per hour are wanted; {text}"
-    return (
-        Reason.NO_DEMAND if demand <= 1e-6 else Reason.EFFICIENCY
-    ), f"{envelope.service} is made more cheaply without it; {text}"
-
-
-def _by_store(situation: Situation, found: Found, s: int, on: bool, standing: float, text: str) -> tuple[Reason, str]:
-    store, levels = situation.store_specs[s], found.levels[s]
-    band = store.high - store.low
-    level = f"{store.name} at {levels[0]:.3g} {store.unit}"
-    coming = f"planned {np.min(levels):.3g} to {np.max(levels):.3g}"
-    if on and levels[0] <= store.low + NEAR * band:
-        return Reason.STORE_LOW, f"{level}, accepted from {store.low:.3g}; {text}"
-    if not on and levels[0] >= store.high - NEAR * band:
-        return Reason.STORE_HIGH, f"{level}, accepted up to {store.high:.3g}; {text}"
-    if standing < 1.0 - PLAIN:
-        return (Reason.PRICE_LOW if on else Reason.NO_DEMAND), f"{text}; {level}, {coming}"
-    if standing > 1.0 + PLAIN:
-        return (Reason.DEMAND if on else Reason.PRICE_HIGH), f"{text}; {level}, {coming}"
-    return (Reason.DEMAND if on else Reason.EFFICIENCY), f"{level}, {coming}; {text}"

@@ -215,6 +215,7 @@ def _balance(plan: Plan, situation: Situation, store: Store) -> Iterator[str]:
     """Change of content against what enters and leaves; only unserved demand or an overflow may make up a difference.
 
     What overflows once a store is full may be missing from any step before: lived through, the store is as full by then.
+    A plan that is at its wits' end (a room gets too warm and its only cooler is locked) has to say so itself.
     """
     levels = _course_of_store(plan, store.name)
     touching = [e for e in situation.envelopes if store.name in (e.store, e.input_store, e.second_store)]
@@ -242,10 +243,15 @@ def _balance(plan: Plan, situation: Situation, store: Store) -> Iterator[str]:
     full, empty = levels[1:] >= max(store.top, levels[0]) - edge, levels[1:] <= min(store.bottom, levels[0]) + edge
     short = np.maximum(demand, 0.0)
     filled = np.logical_or.accumulate(full[::-1])[::-1]
-    wrong = ((residual > slack + short) & ~empty) | ((residual < -slack - np.maximum(-demand, 0.0)) & ~filled)
+    wrong = (residual > slack + short) & ~empty & (not _says(plan, f"{store.name} lacks "))
+    wrong |= (residual < -slack - np.maximum(-demand, 0.0)) & ~filled & (not _says(plan, f"{store.name} cannot take "))
     if wrong.any():
         step = int(np.argmax(wrong))
         yield f"step {step}: the content of {store.name} changes by {residual[step]:.3g} per hour that nothing brings or takes"
+
+
+def _says(plan: Plan, words: str) -> bool:
+    return any(said.startswith(words) for said in plan.binding)
 
 
 def _rates(plan: Plan, situation: Situation, envelope: Envelope, store: Store) -> Floats | None:

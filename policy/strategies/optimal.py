@@ -10,7 +10,7 @@ from plant.orders import Command, Plan, Rejected
 from plant.site import Site
 from plant.situation import Situation
 from policy.compiled import Compiled, Program, compiled
-from policy.explain import binding_of, reasons, rejected_of, words_of
+from policy.explain import binding_of, rejected_of, words_of
 from policy.fixed import fixed
 from policy.found import Found, courses_of, expected, read
 from policy.guard import starts_allowed
@@ -19,6 +19,7 @@ from policy.numbers import Facts, numbers
 from policy.orders import Intent, order
 from policy.outlook import Outlook, outlook
 from policy.proposal import sealed, until
+from policy.reasons import reasons
 from policy.rounding import Past, past
 from policy.search import Searched, search
 from policy.shifted import carried_on

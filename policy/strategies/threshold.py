@@ -173,10 +173,13 @@ class Table:
         words = f"{store.name} at {level:.3g} {store.unit}, accepted {store.low:.3g} to {store.high:.3g}"
         if self._two_way():
             return self._by_spread(moment, fullness, words)
+        near_low, near_high = Reason.STORE_LOW, Reason.STORE_HIGH
+        if takes_out:
+            near_low, near_high = near_high, near_low
         if fullness <= NEAR:
-            return self._run(moment, Reason.STORE_LOW, words, most=True)
+            return self._run(moment, near_low, words, most=True)
         if fullness >= 1.0 - NEAR:
-            return Ruling(wish=Wish(on=False), reason=Reason.STORE_HIGH, words=words)
+            return Ruling(wish=Wish(on=False), reason=near_high, words=words)
         return self._by_price(moment, fullness, words)
 
     def _by_price(self, moment: Moment, fullness: float, words: str) -> Ruling:
@@ -195,7 +198,9 @@ class Table:
         if moment.on[self._name] and self._demand[step] > 0:
             return self._run(moment, Reason.DEMAND, f"{words}: follow the demand")
         wish = Wish(on=moment.on[self._name], setpoint=moment.setpoints[self._name])
-        return Ruling(wish=wish, reason=Reason.DEMAND, words=f"{words}: keep on")
+        if wish.on:
+            return Ruling(wish=wish, reason=Reason.DEMAND, words=f"{words}: it goes on")
+        return Ruling(wish=wish, reason=Reason.NO_DEMAND, words=f"{words}: it is not needed yet")
 
     def _by_spread(self, moment: Moment, fullness: float, words: str) -> Ruling:
         """A battery: charge while energy is cheap, discharge while it is dear."""
@@ -206,13 +211,17 @@ class Table:
             return Ruling(wish=Wish(on=True, setpoint=most), reason=Reason.PRICE_LOW, words=f"charge at {price:.3f}, {words}")
         if standing is not None and standing >= DEAR and fullness > NEAR:
             return Ruling(wish=Wish(on=True, setpoint=least), reason=Reason.PRICE_HIGH, words=f"discharge at {price:.3f}, {words}")
-        return Ruling(wish=Wish(on=False), reason=Reason.NO_DEMAND, words=f"rest at {price:.3f}, {words}")
+        return Ruling(
+            wish=Wish(on=False), reason=Reason.EFFICIENCY, words=f"rest: neither filling nor drawing pays at {price:.3f}, {words}"
+        )
 
     def _by_demand(self, moment: Moment) -> Ruling:
         if self._envelope.service is None or not any(name == self._envelope.service for name, _ in self._ahead.demand):
             must = self._must is not None
             wish = Wish(on=not must and moment.on[self._name], setpoint=moment.setpoints[self._name])
-            return Ruling(wish=wish, reason=Reason.SCHEDULE, words="the production plan does not need it" if must else "keep on")
+            if must:
+                return Ruling(wish=wish, reason=Reason.SCHEDULE, words="the production plan does not need it")
+            return Ruling(wish=wish, reason=Reason.EFFICIENCY, words="no rule of the table speaks of it: it stays as it is")
         wanted = float(self._demand[moment.step])
         if wanted <= 1e-6:
             return Ruling(wish=Wish(on=False), reason=Reason.NO_DEMAND, words=f"no demand of {self._envelope.service}")

@@ -9,46 +9,20 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from plant.assets import Asset, Life, Service, Store
-from plant.envelopes import Envelope, Point, Regime
+from plant.assets import Service, Store
+from plant.envelopes import Envelope
 from plant.orders import Action, Cut, Reason
 from plant.series import Series
 from plant.site import Site
 from plant.situation import Limit, Lock, Permit, Situation
 from policy.guard import check
-from policy.instances import START, Machine, battery, made_prices, made_site, made_situation, state_of, tags_of, works
+from policy.instances import START, Machine, battery, made_prices, made_site, made_situation, works
 from policy.invariants import check as invariants
 from policy.layout import layout
 from policy.numbers import numbers
 from policy.solve import Solver
 from policy.strategies.optimal import Optimal
-
-STEP_S = 3600.0
-
-
-def pump(name: str, output: float, power: float, *, start_cost: float = 0.0, running: bool = False, **life: float) -> Machine:
-    """An on/off machine into the tank."""
-    stated = Life(start_cost=start_cost, **life)
-    points = (Point(setpoints=(1.0,), output_per_h=output, power_kw=(power,)),)
-    envelope = Envelope(
-        assets=(name,), lives=(stated,), regimes=(Regime(name=name, running=(name,), points=points),), service="water", store="tank"
-    )
-    asset = Asset(name=name, kind="pump", produces="water", into="tank", life=stated, tags=tags_of(name))
-    return Machine(asset=asset, envelope=envelope, state=state_of(name, running=running))
-
-
-def tank(**changes: float) -> Store:
-    stated = {"bottom": 0.0, "top": 200.0, "low": 20.0, "high": 180.0, "low_price": 5.0, "end_price": 0.0, **changes}
-    return Store(name="tank", service="water", level="tank_level", unit="m3", size_per_level=1.0, **stated)  # type: ignore[arg-type]
-
-
-def site_of(machines: list[Machine], demand: list[float], level: float, store: Store | None = None, **changes: object):
-    service = Service(name="water", unit="m3", demand="water_demand", unserved_price=20.0)
-    site = made_site(tuple(machines), (service,), (store or tank(),))
-    steps = len(demand)
-    fields: dict[str, object] = {"prices": made_prices(steps, STEP_S), "load": np.full(steps, 5.0), **changes}
-    situation = made_situation(site, machines, [level], {"water_demand": np.asarray(demand)}, step_s=STEP_S, start=START, **fields)  # type: ignore[arg-type]
-    return site, situation
+from tests.policy.pumps import STEP_S, pump, site_of, tank
 
 
 def cost_of(pattern: np.ndarray, machines: list[Machine], situation: Situation, store: Store) -> float:
