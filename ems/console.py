@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
@@ -41,14 +40,24 @@ def emit(document: Any, as_json: bool, tables: tuple[RichTable, ...] = (), words
         sys.stdout.write(json.dumps(plain(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         return
     for table in tables:
+        if table.title:  # the table itself would pad its title with blanks up to its own width
+            stdout.print(table.title, style="italic", markup=False, soft_wrap=True)
+        table.title = None
         stdout.print(table)
     if words:
-        stdout.print(words)
+        stdout.print(words, markup=False, soft_wrap=True)
+
+
+class _Table(RichTable):
+    """A table whose cells are shown as they are: what stands in [brackets] is no markup."""
+
+    def add_row(self, *cells: Any, **style: Any) -> None:
+        super().add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in cells), **style)
 
 
 def table(title: str, *columns: str) -> RichTable:
     """An empty table to be filled with `add_row`; what does not fit is continued below, never cut off."""
-    made = RichTable(title=title, title_justify="left")
+    made = _Table(title=title)
     for column in columns:
         made.add_column(column, overflow="fold")
     return made
@@ -57,7 +66,13 @@ def table(title: str, *columns: str) -> RichTable:
 def progress() -> Progress:
     """A progress bar on stderr, silent where stderr is no terminal."""
     return Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=stderr, transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,  # elsewhere it would leave an empty line
     )
 
 
@@ -86,8 +101,3 @@ def parts(name: str, total: int) -> Iterator[Parts]:
     """Show work that has so many parts on stderr: a bar on a terminal, lines elsewhere."""
     with progress() as bar:
         yield Parts(bar, bar.add_task(name, total=total))
-
-
-def clock(time: datetime, timezone: str) -> str:
-    """An instant for a person: local time with its distance from UTC, to the minute."""
-    return time.astimezone(ZoneInfo(timezone)).isoformat(" ", "minutes")

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from anomaly.alarms import acknowledged, shelved
 from ems.issued import Notices
 from ems.journal import parse
-from ems.maintenance import WISHES, entry
+from ems.maintenance import WISHES, WITHDRAWN, entry
 from ems.memory import Memory
 from ems.site import Works
 from plant.assets import Mode
@@ -156,7 +156,8 @@ def _maintained(works: Works, cycle: str, now: datetime, request: Request) -> No
     _named(works, request)
     done = entry(request, now)
     works.historian.append("maintenance", [done], cycle=cycle, time=now)
-    works.monitor.renew(done.asset, done.time)
+    if done.kind is not WITHDRAWN:  # what was learned anew meanwhile is forgotten at the next start
+        works.monitor.renew(done.asset, done.time)
 
 
 def _alarmed(works: Works, memory: Memory, cycle: str, now: datetime, request: Request) -> None:

@@ -8,9 +8,11 @@ from anomaly.monitor import HealthMonitor
 from ems.historian import Historian
 from plant.errors import RefusedError
 from plant.events import Maintenance, MaintenanceKind
+from plant.identity import content_id
 from plant.orders import Request
 from plant.times import instant, iso
 
+WITHDRAWN = MaintenanceKind.WITHDRAWN
 WISHES = frozenset(kind.value.lower() for kind in MaintenanceKind)
 
 
@@ -34,10 +36,19 @@ def entry(request: Request, now: datetime) -> Maintenance:
 
 
 def log(historian: Historian) -> tuple[Maintenance, ...]:
-    """All entries, oldest work first: those of the journal, and those that wait for the controller to journal them."""
+    """All entries that count, oldest work first: those of the journal, and those that wait for the controller to journal them."""
     waiting = (_waiting(request) for request in historian.open_requests() if request.wish in WISHES)
-    entries = [*historian.records("maintenance", Maintenance), *(item for item in waiting if item is not None)]
-    return tuple(sorted(entries, key=lambda item: item.time))
+    entries: dict[str, Maintenance] = {}
+    for item in (*historian.records("maintenance", Maintenance), *(item for item in waiting if item is not None)):
+        entries.pop(number(item), None)
+        if item.kind is not WITHDRAWN:
+            entries[number(item)] = item
+    return tuple(sorted(entries.values(), key=lambda item: item.time))
+
+
+def number(item: Maintenance) -> str:
+    """What a person names an entry by: one of an asset and a time is one entry."""
+    return content_id("w", item.asset, iso(item.time))
 
 
 def _waiting(request: Request) -> Maintenance | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,19 @@ SiteOption = Annotated[Path | None, typer.Option("--site", help="Site file; EMS_
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 WhoOption = Annotated[str, typer.Option("--who", help="Who says so; goes on record.")]
 UntilOption = Annotated[str | None, typer.Option("--until", help="As of this time; the last reading if not given.")]
+
+
+def lists_by_itself(group: typer.Typer, shown: Callable[..., None]) -> None:
+    """Let a group of commands that is called without one show its list."""
+
+    @group.callback(invoke_without_command=True)
+    def alone(context: typer.Context, site: SiteOption = None, as_json: JsonOption = False) -> None:
+        from plant.errors import ConfigError
+
+        if context.invoked_subcommand is None:
+            shown(site=site, as_json=as_json)
+        elif site is not None or as_json:
+            raise ConfigError(f"write options after the command: {context.command_path} {context.invoked_subcommand} --site …")
 
 
 @contextmanager

@@ -90,6 +90,8 @@ class MaintenanceKind(StrEnum):
 
     COMMISSIONING = "COMMISSIONING"
     OVERHAUL = "OVERHAUL"
+    WITHDRAWN = "WITHDRAWN"
+    """No work: the entry of this asset and time was a mistake, and never counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

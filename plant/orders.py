@@ -230,7 +230,7 @@ class Request:
     time: datetime
     wish: str
     """`command`, `approve`, `reject`, `mode`, `lock`, `unlock`, `return`, `replan`, `ack`, `shelve`, `stop`, or what
-    was done to the machine: `commissioning`, `overhaul`."""
+    was done to the machine: `commissioning`, `overhaul` (`withdrawn`: that entry was a mistake)."""
     asset: str | None = None
     action: Action | None = None
     setpoint: float | None = None

@@ -13,6 +13,7 @@ import pytest
 
 from ems.config import historian_url, load
 from ems.historian import Historian
+from ems.maintenance import entry
 from plant.table import Table
 from tests.ems.waterworks import TEXT
 
@@ -87,3 +88,30 @@ def test_what_was_not_or_lies_ahead_is_refused(folder: Path) -> None:
     assert "lies ahead" in ems(folder, "maintenance", "add", "pump_1", "overhaul", "--at", "2027-01-01T00:00:00Z", code=4)
     assert "--at" in ems(folder, "maintenance", "add", "pump_1", "overhaul", "--at", "yesterday", code=2)
     assert ems(folder, "maintenance", "list") == []
+
+
+def test_a_mistake_is_taken_back_also_after_the_controller_has_journalled_it(folder: Path) -> None:
+    ems(folder, "health", "train")
+    noted = ems(folder, "maintenance", "add", "pump_1", "overhaul", "--at", "2026-02-04T00:00:00Z")
+    assert [item["id"] for item in ems(folder, "maintenance", "list")] == [noted["id"]]
+    with Historian(historian_url(load(folder / "site.toml"))) as historian:
+        (request,) = historian.open_requests()
+        historian.append("maintenance", [entry(request, request.time)], cycle="", time=request.time)
+        historian.take_request(request.id)
+    assert health(folder, "pump_1")["score"] is None
+    assert ems(folder, "maintenance", "remove", noted["id"], "--who", "anna")["kind"] == "WITHDRAWN"
+    assert ems(folder, "maintenance", "list") == []
+    assert health(folder, "pump_1")["score"] is not None
+    assert "no entry" in ems(folder, "maintenance", "remove", noted["id"], code=3)
+    again = ems(folder, "maintenance", "add", "pump_1", "overhaul", "--at", "2026-02-04T00:00:00Z")
+    assert [item["id"] for item in ems(folder, "maintenance", "list")] == [again["id"]] == [noted["id"]]
+
+
+def test_without_a_time_it_says_which_was_taken(folder: Path) -> None:
+    command = [sys.executable, "-m", "ems.cli", "maintenance", "add", "pump_1", "overhaul", "--who", "anna"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert "overhaul of pump_1, done 2026-02-08 00:45 CET (no --at: the plant's time as it was last seen" in done.stdout
+    assert "health of pump_1 begins anew there" in done.stdout
+    assert "ems maintenance remove w-" in done.stdout
+    alone = subprocess.run([sys.executable, "-m", "ems.cli", "maintenance"], cwd=folder, capture_output=True, text=True, check=True)
+    assert "2026-02-08 00:45 CET" in alone.stdout
