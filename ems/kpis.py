@@ -59,6 +59,11 @@ class Meter:
         self._violations += violations(self._site, snapshot)
         self._last = snapshot
 
+    @property
+    def last(self) -> Snapshot | None:
+        """The newest snapshot that was taken."""
+        return self._last
+
     def _span(self, before: Snapshot, after: Snapshot, table: Table) -> Span:
         site, hours = self._site, (after.time - before.time).total_seconds() / SECONDS_PER_HOUR
         power = site_power_kw(site, after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -11,13 +10,14 @@ from typing import Any
 
 from ems.cycle import unrehearsed
 from ems.decide import weighed
+from ems.differing import Difference, differences
 from ems.heed import OPERATOR
 from ems.historian import Entry, Historian, parse
 from ems.runs import RunRecord
-from plant.errors import ConfigError, HistorianError, NotFoundError
-from plant.identity import canonical, plain
+from ems.wording import counted
+from plant.errors import HistorianError, NotFoundError
 from plant.kinds import find
-from plant.orders import Cut, Plan, Verdict
+from plant.orders import Command, Cut, Plan, Verdict
 from plant.site import Site
 from plant.situation import Situation
 from policy.guard import check
@@ -26,20 +26,11 @@ from twin_sim.calibration import Calibration
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import rehearse
 
-SHOWN = 200
 LEAST_PER_PROCESS = 10
+COMMAND = "c-"
+"""How ids of commands begin."""
 OBJECTIVE_TOLERANCE = 1e-6
 PATIENCE_S = 1e6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One field that came out otherwise."""
-
-    id: str
-    field: str
-    recorded: str
-    replayed: str
 
 
 Found = tuple[str, tuple[Difference, ...]]
@@ -55,6 +46,17 @@ class Replay:
     verified: int
     """Cut by the clock when they were made: found feasible with the recorded objective instead of derived again."""
     different: tuple[Difference, ...]
+
+    def words(self) -> str:
+        """For a person."""
+        return said(self.decisions, self.identical, self.verified)
+
+
+def said(decisions: int, identical: int, verified: int) -> str:
+    """What replaying showed, for a person; `verified` alone would sound like a count of what went well."""
+    different = decisions - identical - verified
+    words = f"{counted(decisions, 'decision')}: {identical} identical, {different} different, "
+    return words + f"{verified} cut by the clock (those are verified, not derived again)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +89,8 @@ class Replayer:
         self._models: dict[str, SiteModel] = {}
         self._strategies: dict[tuple[str, str], Any] = {}
 
-    def plans(self, plan_id: str | None = None) -> list[Entry]:
-        """Journalled plans: one, or all.
+    def plans(self, named: str | None = None) -> list[Entry]:
+        """Journalled plans: one, named by its own id or that of its situation, cycle or one of its commands; or all.
 
         Raises
         ------
@@ -96,12 +98,24 @@ class Replayer:
             If there is no such plan.
         """
         entries = list(self._historian.entries("plan"))
-        if plan_id is None:
+        if named is None:
             return entries
-        found = [entry for entry in entries if plan_id in (entry.id, entry.cycle, parse(entry, Plan).situation)]
+        if named.startswith(COMMAND):
+            return [self._of_command(named)]
+        found = [entry for entry in entries if named in (entry.id, entry.cycle, parse(entry, Plan).situation)]
         if not found:
-            raise NotFoundError(f"the journal has no decision {plan_id!r}: name a plan, situation or cycle id")
+            raise NotFoundError(f"the journal has no decision {named!r}: name a plan, situation, cycle or command id")
         return found
+
+    def _of_command(self, command_id: str) -> Entry:
+        """The plan that a command belongs to: of those weighed in its cycle, the last that holds it was carried out."""
+        given = self._historian.find(command_id)
+        plans = self._historian.entries("plan", cycle=given.cycle) if given.cycle else []
+        found = [entry for entry in plans if command_id in [command.id for command in parse(entry, Plan).commands]]
+        if not found:
+            words = parse(given, Command).words if given.kind == "command" else given.kind
+            raise NotFoundError(f"{command_id} belongs to no plan, so there is no decision to derive again ({words})")
+        return found[-1]
 
     def replay(self, entries: Sequence[Entry]) -> Iterator[Found]:
         """Each decision again: `identical`, `verified` or `different`, with what differs."""
@@ -179,69 +193,6 @@ class Replayer:
 def _patient(site: Site) -> Site:
     """The same site without the guard of wall time: what no clock cut is derived again however slow the machine is."""
     return replace(site, control=replace(site.control, time_limit_s=PATIENCE_S))
-
-
-def differences(plan_id: str, recorded: object, replayed: object, prefix: str = "") -> tuple[Difference, ...]:
-    """Fields in which two records differ."""
-    one, other = plain(recorded), plain(replayed)
-    return tuple(
-        Difference(id=plan_id, field=prefix + key, recorded=canonical(one[key])[:SHOWN], replayed=canonical(other[key])[:SHOWN])
-        for key in one
-        if canonical(one[key]) != canonical(other[key])
-    )
-
-
-def changed(situation: Situation, setting: str) -> Situation:
-    """A situation with one thing changed.
-
-    Parameters
-    ----------
-    setting
-        `KEY=VALUE`: a path into the situation, list items by number or by the name they carry, for example
-        `stores.tank_a.level=2.0`, `limits.import_kw.high=300`, `prices.energy.values=0.3` (a number fills a list).
-
-    Raises
-    ------
-    ConfigError
-        If there is no such key, or the value does not fit.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    path, given, text = setting.partition("=")
-    if not given:
-        raise ConfigError(f"--with {setting!r}: write KEY=VALUE, for example stores.tank_a.level=2.0")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
-    body = plain(situation)
-    *parents, last = path.split(".")
-    here: Any = body
-    for part in parents:
-        here = _inside(here, part, setting)
-    place = _place(here, last, setting)
-    filled = [value] * len(here[place]) if isinstance(here[place], list) and not isinstance(value, list) else value
-    here[place] = filled
-    try:
-        return TypeAdapter(Situation).validate_python(body)
-    except ValidationError as error:
-        raise ConfigError(f"--with {setting!r}: {error.errors()[0]['msg']}") from error
-
-
-def _inside(here: Any, part: str, setting: str) -> Any:
-    return here[_place(here, part, setting)]
-
-
-def _place(here: Any, part: str, setting: str) -> Any:
-    if isinstance(here, dict) and part in here:
-        return part
-    if isinstance(here, list):
-        for number, item in enumerate(here):
-            named = isinstance(item, dict) and part in [item.get(key) for key in ("name", "asset", "store", "target", "tag")]
-            if named or str(number) == part:
-                return number
-    known = ", ".join(here) if isinstance(here, dict) else f"{len(here)} items" if isinstance(here, list) else "a single value"
-    raise ConfigError(f"--with {setting!r}: there is no {part!r} (there is: {known})")
 
 
 def whole(historian: Historian, entries: Sequence[Entry], processes: int = 1) -> Replay:

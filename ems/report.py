@@ -12,6 +12,8 @@ from ems.runs import Run
 from plant.kpi import SECONDS_PER_HOUR, Kpi
 from plant.orders import Action, OutcomeKind, Violation
 
+LEAST_HOURS = 24.0
+"""A shorter run cannot be judged by its cost."""
 LADDER = frozenset({"hold", "release", "safe_state"})
 
 
@@ -42,6 +44,20 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreEnd:
+    """Where a store stood at the end: what a run took out of it, or put into it, is in no cost."""
+
+    store: str
+    unit: str
+    low: float
+    high: float
+    level: float | None
+    """As it was last read; None = unknown."""
+    nothing: float | None
+    """Doing nothing, by the model; None = not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One run."""
 
@@ -58,6 +74,9 @@ class Report:
     kpi: Figures | None
     nothing: Figures | None
     """Doing nothing: local control as if this product had never connected; None = not known."""
+    stores: tuple[StoreEnd, ...]
+    remarks: tuple[str, ...]
+    """What has to be known to read the figures."""
     cycle_s: Mapping[str, float]
     replay: Mapping[str, int | None]
     failures: tuple[str, ...]
@@ -98,6 +117,8 @@ def report(run: Run, replayed: Replay | None) -> Report:
         violations=run.memory.meter.violations,
         kpi=Figures.of(total, currency) if total else None,
         nothing=Figures.of(nothing, currency) if nothing else None,
+        stores=_stores(run),
+        remarks=remarks(hours),
         cycle_s={"p50": float(np.quantile(took, 0.5)), "p95": float(np.quantile(took, 0.95))},
         replay={
             "decisions": decisions,
@@ -105,4 +126,29 @@ def report(run: Run, replayed: Replay | None) -> Report:
             "verified": replayed.verified if replayed else None,
         },
         failures=tuple(run.failures),
+    )
+
+
+def remarks(hours: float) -> tuple[str, ...]:
+    """What has to be known to read the figures of a run of so many hours."""
+    if hours >= LEAST_HOURS:
+        return ()
+    return (
+        f"{hours:g} h, less than a day: this run cannot be judged by its cost. What it put into its stores, or took out of them, "
+        "is not in it; the demand charge of a whole billing period is",
+    )
+
+
+def _stores(run: Run) -> tuple[StoreEnd, ...]:
+    seen, nothing = run.memory.meter.last, run.nothing.levels
+    return tuple(
+        StoreEnd(
+            store=store.name,
+            unit=store.unit,
+            low=store.low,
+            high=store.high,
+            level=None if seen is None else seen.number(store.level),
+            nothing=nothing.get(store.name),
+        )
+        for store in run.works.site.stores
     )

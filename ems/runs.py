@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 LEASE = "run"
 LEASE_CYCLES = 4
 LOST = "lease lost"
+ENDS = {"for": "its time is over", "done": "the plant has come to its end", "stopped": "it was stopped"}
+"""Why a run ended, for a person."""
 
 
 class LeaseLostError(RefusedError):
@@ -167,7 +169,7 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
         going.finished = "stopped"
     finally:
         if going.finished != LOST:
-            _part(going, f"the run ends ({going.finished or 'fault'})")
+            _part(going, f"the run ends: {ENDS.get(going.finished, going.finished or 'a fault')}")
 
 
 def _renewed(going: Run, holder: str, ttl_s: float) -> None:

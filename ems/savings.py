@@ -58,6 +58,11 @@ class Nothing:
         self._now = snapshot.time
         return self._meter.since_last(snapshot.time, None)
 
+    @property
+    def levels(self) -> Mapping[str, float]:
+        """Level of each store where doing nothing has come to; empty before the first snapshot."""
+        return {} if self._state is None else dict(self._state.levels)
+
     def total(self) -> Kpi | None:
         """The figures since the first snapshot; None if no time has passed."""
         return self._meter.total(None)

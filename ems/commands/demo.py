@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
     from ems.cycle import Cycle
     from ems.demo import Laid
     from ems.report import Report
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: [bold]ems demo --hours 24 --headless --json[/]"
 LIVES_DAYS = 30.0
-PACE_S = 2.0
 
 
 def mount(app: typer.Typer) -> None:
@@ -71,7 +72,7 @@ def demo(
             made = report(done, alongside.finish())
             told = sent(done)
     plant = account(laid)
-    document = told_by_plant(made, laid, told, plant, native(laid, plant["account"]))
+    document = told_by_plant(made, laid, told, plant, native(laid, plant["account"]), folder)
     emit(document, as_json, *shown(made, document))
 
 
@@ -99,7 +100,9 @@ def sent(run: Run) -> dict[str, int]:
     return counts
 
 
-def told_by_plant(made: Report, laid: Laid, told: dict[str, int], plant: dict[str, Any], untouched: PlantReport) -> dict[str, Any]:
+def told_by_plant(
+    made: Report, laid: Laid, told: dict[str, int], plant: dict[str, Any], untouched: PlantReport, folder: Path
+) -> dict[str, Any]:
     """The report with the plant's own account beside it."""
     from plant.identity import plain
 
@@ -109,21 +112,79 @@ def told_by_plant(made: Report, laid: Laid, told: dict[str, int], plant: dict[st
         "seed": laid.seed,
         "orders": {"sent": told, "received": received, "agree": told == received},
         "plant": plant["account"],
-        "plant_untouched": untouched,
+        "plant_untouched": plain(untouched),
+        "folder": str(folder),
     }
 
 
-def shown(made: Report, document: dict[str, Any]) -> tuple[Any, str]:
-    """What a person sees."""
+ACCOUNT = (
+    ("energy, kWh", "energy_kwh", ",.0f"),
+    ("cost of energy", "energy_cost", ",.2f"),
+    ("demand charge", "demand_charge", ",.2f"),
+    ("cost of starts", "start_cost", ",.2f"),
+    ("cost, the three together", "cost", ",.2f"),
+    ("peak, kW", "demand_peak_kw", ",.1f"),
+    ("served share", "served_share", ".4f"),
+    ("starts", "starts", "d"),
+)
+
+
+STORES = ("with twin-ems", "under its own control", "accepted")
+
+
+def shown(made: Report, document: dict[str, Any]) -> tuple[tuple[RichTable, ...], str]:
+    """What a person sees: the plant's own account first, for it is the judge; then what the controller thought."""
     from ems.commands.run import shown as shown_run
 
-    tables, words = shown_run(made)
-    replay, orders = made.replay, document["orders"]
-    words += f"\nreplay: {replay['identical']} of {replay['decisions']} decisions identical, {replay['verified']} verified"
-    words += (
-        f"\norders sent {orders['sent']}, received by the plant {orders['received']}: {'agree' if orders['agree'] else 'DIFFER'}"
-    )
+    tables, words = shown_run(made, "By the controller: what it read, beside what its model thinks of doing nothing")
     ours, theirs = document["plant"], document["plant_untouched"]
-    words += f"\nthe plant's own account: cost {ours['cost']:,.2f}, served {ours['served_share']:.4f}; "
-    words += f"under its own control {theirs.cost:,.2f}, served {theirs.served_share:.4f}"
-    return tables, words
+    said = [words, _replayed(made), _orders(document["orders"]), *_place(document["folder"])]
+    return (_account(ours, theirs, made.kpi.currency if made.kpi else ""), _stores(made, ours, theirs), *tables), "\n".join(said)
+
+
+def _account(ours: dict[str, Any], theirs: dict[str, Any], currency: str) -> RichTable:
+    from ems.console import table
+
+    made = table(
+        f"By the plant's own account ({currency}): this is the judge. Under its own control = the same plant, nobody connected",
+        "", "with twin-ems", "under its own control",
+    )  # fmt: skip
+    for label, key, form in ACCOUNT:
+        made.add_row(label, format(ours[key], form), format(theirs[key], form))
+    return made
+
+
+def _stores(made: Report, ours: dict[str, Any], theirs: dict[str, Any]) -> RichTable:
+    from ems.console import table
+
+    mine, other = dict(ours["levels_end"]), dict(theirs["levels_end"])
+    shown = table("In the stores at the end, by the plant's own account (not in the cost)", "store", *STORES)
+    for store in made.stores:
+        if store.store in mine and store.store in other:
+            levels = (f"{mine[store.store]:,.4g}", f"{other[store.store]:,.4g}")
+            shown.add_row(store.store, *levels, f"{store.low:,g} to {store.high:,g} {store.unit}")
+    return shown
+
+
+def _orders(orders: dict[str, Any]) -> str:
+    told = ", ".join(f"{count} {order}" for order, count in orders["sent"].items()) or "none"
+    if orders["agree"]:
+        return f"orders sent: {told}; the plant received the same"
+    received = ", ".join(f"{count} {order}" for order, count in orders["received"].items()) or "none"
+    return f"orders sent: {told}; the plant received OTHERS: {received}"
+
+
+def _replayed(made: Report) -> str:
+    from ems.replay import said
+
+    decisions, identical, verified = (made.replay[key] or 0 for key in ("decisions", "identical", "verified"))
+    return f"replay: {said(decisions, identical, verified)}"
+
+
+def _place(folder: str) -> list[str]:
+    """Where everything lies, and what to do with it."""
+    site = f"--site {folder}/site.toml"
+    return [
+        f"kept in {folder}; its plant has ended with it. Look at it: `ems serve {site}` (dashboard), `ems commands list {site}`, "
+        f"`ems replay --all {site}`",
+    ]

@@ -66,14 +66,16 @@ def run(
         with watched(for_s) as on_cycle:
             done = run_site(works, for_s=for_s, on_cycle=on_cycle)
         made = report(done, None)
-        emit(made, as_json, *shown(made))
+        (figures, orders), words = shown(made)
+        emit(made, as_json, (figures, stores(made), orders) if made.stores else (figures, orders), words)
 
 
-def shown(made: Report) -> tuple[tuple[RichTable, ...], str]:
+def shown(made: Report, title: str = "Key figures") -> tuple[tuple[RichTable, ...], str]:
     """What a person sees of a report."""
     from ems.console import table
+    from ems.wording import counted
 
-    figures = table("Key figures", "", "with twin-ems", "doing nothing")
+    figures = table(title, "", "with twin-ems, as read", "doing nothing, by the model")
     for label, key, form in ROWS:
         ours, theirs = getattr(made.kpi, key, None), getattr(made.nothing, key, None)
         figures.add_row(label, "–" if ours is None else format(ours, form), "–" if theirs is None else format(theirs, form))
@@ -82,7 +84,20 @@ def shown(made: Report) -> tuple[tuple[RichTable, ...], str]:
     for action, counts in made.commands.items():
         orders.add_row(action, *(str(counts[kind]) for kind in kinds))
     plans = ", ".join(f"{count} {word}" for word, count in made.plans.items())
-    words = f"{made.cycles} cycles over {made.simulated_hours:g} h in {made.mode} with {made.strategy}: plans {plans}"
+    words = f"{counted(made.cycles, 'cycle')} over {made.simulated_hours:g} h in {made.mode} with {made.strategy}: plans {plans}"
     if made.refused_because:
         words += "; refused because of " + ", ".join(f"{rule} ({count})" for rule, count in sorted(made.refused_because.items()))
-    return (figures, orders), words
+    return (figures, orders), "\n".join([words, *made.remarks])
+
+
+def stores(made: Report) -> RichTable:
+    """Levels at the end, beside those of doing nothing: what was stored more is in no cost."""
+    from ems.console import table
+
+    shown = table(
+        "In the stores at the end (not in the cost)", "store", "with twin-ems, as read", "doing nothing, by the model", "accepted"
+    )
+    for store in made.stores:
+        levels = ("–" if level is None else f"{level:,.4g}" for level in (store.level, store.nothing))
+        shown.add_row(store.store, *levels, f"{store.low:,g} to {store.high:,g} {store.unit}")
+    return shown
