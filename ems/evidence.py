@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ems.historian import Historian, parse
+from ems.wording import clock, counted, localised, readable
 from plant.errors import NotFoundError
 from plant.events import Approval
 from plant.orders import Command, Outcome, Plan, Verdict
@@ -20,18 +21,19 @@ class Evidence:
     outcome: Outcome | None
     approval: Approval | None
 
-    def words(self) -> str:
-        """For a person."""
+    def words(self, timezone: str) -> str:
+        """For a person, in the site's time."""
         command, lines = self.command, []
         setpoint = "" if command.setpoint is None else f" at {command.setpoint:g}"
-        lines.append(f"{command.action.value} {command.asset}{setpoint}, {command.at:%d %b %Y %H:%M} UTC")
-        lines.append(f"why      {command.reason.value}: {command.words}")
+        lines.append(f"{command.action.value} {command.asset}{setpoint}, {clock(command.at, timezone)}")
+        lines.append(f"why      {command.reason.value}: {readable(localised(command.words, command.at, timezone))}")
         if self.plan is not None:
             gap = "" if self.plan.gap is None else f", within {self.plan.gap:.2%} of the proven bound"
             lines.append(f"plan     {self.plan.id} by {self.plan.strategy} ({self.plan.rung}{gap})")
         if self.verdict is not None:
             lines.append(
-                f"verdict  {'approved' if self.verdict.ok else 'refused'} in {self.verdict.futures} futures, {self.verdict.words}"
+                f"verdict  {'approved' if self.verdict.ok else 'refused'} in {counted(self.verdict.futures, 'future')}, "
+                + readable(localised(self.verdict.words, command.at, timezone))
             )
             cost = {spread.key: spread for spread in self.verdict.expected}.get("cost")
             nothing = {spread.key: spread for spread in self.verdict.nothing}.get("cost")
@@ -42,8 +44,8 @@ class Evidence:
                 f"approval {'approved' if self.approval.approved else 'rejected'} by {self.approval.who} {self.approval.words}"
             )
         if self.outcome is not None:
-            lines.append(f"outcome  {self.outcome.kind.value} {self.outcome.words}")
-        return "\n".join(lines)
+            lines.append(f"outcome  {self.outcome.kind.value} {localised(self.outcome.words, self.outcome.time, timezone)}")
+        return "\n".join(line.rstrip() for line in lines)
 
 
 def evidence(historian: Historian, command_id: str) -> Evidence:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from ems.console import progress, stderr
 from ems.cycle import Cycle
 from ems.runs import Run
+from ems.wording import clock
 from plant.kpi import SECONDS_PER_HOUR
 from plant.orders import OutcomeKind
 
@@ -20,12 +21,13 @@ def watched(for_s: float | None) -> Iterator[Callable[[Run, Cycle], None]]:
         task = bar.add_task("controlling", total=total)
 
         def show(run: Run, cycle: Cycle) -> None:
+            at = clock(cycle.time, run.works.site.site.timezone)
             hours = (cycle.time - run.started).total_seconds() / SECONDS_PER_HOUR
-            bar.update(task, completed=round(hours, 2), description=f"controlling {cycle.time:%d %b %H:%M} UTC")
+            bar.update(task, completed=round(hours, 2), description=f"controlling {at}")
             for item in cycle.ended:
                 if item.outcome.kind not in {OutcomeKind.CONFIRMED, OutcomeKind.NOT_SENT}:
                     command, outcome = item.command, item.outcome
                     words = f"{command.action.value} {command.asset}: {outcome.kind.value} {outcome.words}"
-                    stderr.print(f"{cycle.time:%d %b %H:%M} UTC {words}", markup=False)
+                    stderr.print(f"{at} {words}", markup=False)
 
         yield show

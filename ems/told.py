@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ems.historian import Historian, parse
+from ems.wording import localised, readable
 from plant.events import Approval
 from plant.orders import Command, Outcome
 
@@ -22,6 +23,10 @@ class Told:
     cycle: str
     number: int
     """Number of its journal row."""
+
+    def words(self, timezone: str) -> str:
+        """Why it was given, for a person: times on the site's clock, numbers without powers of ten."""
+        return readable(localised(self.command.words, self.command.at, timezone))
 
 
 def told(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ems.options import JsonOption, SiteOption, UntilOption, WhoOption, as_of, opened
+from ems.options import JsonOption, SiteOption, UntilOption, WhoOption, as_of, lists_by_itself, opened
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 ModelArgument = Annotated[str, typer.Argument(help="Id, or its beginning.")]
 NameArgument = Annotated[str, typer.Argument(help="What the model is for, for example forecast/site_load.")]
 WordsOption = Annotated[str, typer.Option(help="Why.")]
+UNREGISTERED = (
+    "no model is registered. What `ems run` and `ems demo` learn by themselves at their start lasts as long as the run and is not "
+    "registered; `ems forecast train` and `ems health train` (or `ems worker`, by its schedule) train models that are"
+)
 
 
 def mount(app: typer.Typer) -> None:
     """Register `ems models`."""
-    models = typer.Typer(no_args_is_help=True, help="Models of the site: list, look at, approve, promote, roll back.")
+    models = typer.Typer(help="Models of the site: list, look at, approve, promote, roll back.")
     models.command("list", epilog="Example: ems models list --name forecast/site_load")(list_models)
     models.command("show", epilog="Example: ems models show m-1f0c")(show)
     models.command("approve", epilog="Example: ems models approve m-1f0c --who anna")(approve)
@@ -31,6 +35,7 @@ def mount(app: typer.Typer) -> None:
     models.command("promote", epilog="Example: ems models promote m-1f0c --who anna")(promote)
     models.command("rollback", epilog="Example: ems models rollback forecast/site_load --who anna")(rollback)
     models.command("compare", epilog="Example: ems models compare forecast/site_load --days 7")(compare)
+    lists_by_itself(models, list_models)
     app.add_typer(models, name="models")
 
 
@@ -42,6 +47,7 @@ def list_models(
     """List models, newest first."""
     from ems import console
     from ems.registry import registry_of
+    from ems.wording import clock
 
     with opened(site) as (loaded, historian):
         records = registry_of(loaded, historian).models(name)
@@ -49,11 +55,11 @@ def list_models(
     for column in (0, 3):
         shown.columns[column].no_wrap = True
     for each in records:
-        trained = console.clock(each.trained_at, loaded.site.site.timezone)
+        trained = clock(each.trained_at, loaded.site.site.timezone)
         mae = each.metric("mae")
         error = "–" if mae is None else f"{mae:.3g}"
         shown.add_row(each.id, each.name, each.algorithm, each.state.value, trained, error, each.words)
-    console.emit({"models": records}, as_json, (shown,), "" if records else "no models yet: `ems forecast train`")
+    console.emit({"models": records}, as_json, (shown,), "" if records else UNREGISTERED)
 
 
 def show(model: ModelArgument, site: SiteOption = None, as_json: JsonOption = False) -> None:
@@ -72,7 +78,8 @@ def show(model: ModelArgument, site: SiteOption = None, as_json: JsonOption = Fa
 
 
 def _facts(record: ModelRecord, fault: str | None, timezone: str) -> RichTable:
-    from ems.console import clock, table
+    from ems.console import table
+    from ems.wording import clock
 
     start, end = (clock(time, timezone) for time in (record.data_start, record.data_end))
     rows = {
@@ -92,7 +99,8 @@ def _facts(record: ModelRecord, fault: str | None, timezone: str) -> RichTable:
 
 
 def _life(changes: Sequence[Change], timezone: str) -> RichTable:
-    from ems.console import clock, table
+    from ems.console import table
+    from ems.wording import clock
 
     shown = table("Life", "when", "who", "state", "words")
     for change in changes:

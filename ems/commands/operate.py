@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ems.options import opened
+from ems.options import lists_by_itself, opened
 from plant.assets import Mode
 from plant.orders import Action
 
@@ -21,14 +21,14 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 Who = Annotated[str | None, typer.Option(help="Who asks; the login name if not given.")]
 Why = Annotated[str, typer.Option(help="Why, for the record.")]
 
-commands_app = typer.Typer(
-    help="Commands: list them, look at their evidence, approve or reject what waits, give one.", no_args_is_help=True
-)
-alarms_app = typer.Typer(help="Alarms (ISA-18.2): list, acknowledge, shelve.", no_args_is_help=True)
+commands_app = typer.Typer(help="Commands: list them, look at their evidence, approve or reject what waits, give one.")
+alarms_app = typer.Typer(help="Alarms (ISA-18.2): list, acknowledge, shelve.")
 
 
 def mount(app: typer.Typer) -> None:
     """Register the commands."""
+    lists_by_itself(commands_app, list_commands)
+    lists_by_itself(alarms_app, list_alarms)
     app.add_typer(commands_app, name="commands")
     app.add_typer(alarms_app, name="alarms")
     app.command("mode")(mode)
@@ -71,17 +71,18 @@ def list_commands(
 
     Example: ems commands list --limit 20
     """
-    from ems.console import clock, emit, table
+    from ems.console import emit, table
     from ems.told import told
+    from ems.wording import clock
 
     with opened(site) as (loaded, historian):
-        found = told(historian, limit=limit)
+        found, timezone = told(historian, limit=limit), loaded.site.site.timezone
     shown = table("Commands", "at", "asset", "action", "set-point", "outcome", "reason", "words", "id")
     for item in found:
         command, end = item.command, item.outcome
         setpoint = "" if command.setpoint is None else f"{command.setpoint:g}"
         cells = (command.asset, command.action.value, setpoint, end.kind.value if end else "", command.reason.value)
-        shown.add_row(clock(command.at, loaded.site.site.timezone), *cells, command.words, command.id)
+        shown.add_row(clock(command.at, timezone), *cells, item.words(timezone), command.id)
     emit(found, as_json, (shown,))
 
 
@@ -94,9 +95,9 @@ def show_command(command_id: str, site: Site = None, as_json: Json = False) -> N
     from ems.console import emit
     from ems.evidence import evidence
 
-    with opened(site) as (_, historian):
+    with opened(site) as (loaded, historian):
         found = evidence(historian, command_id)
-    emit(found, as_json, words=found.words())
+    emit(found, as_json, words=found.words(loaded.site.site.timezone))
 
 
 @commands_app.command("approve")
@@ -144,16 +145,18 @@ def list_alarms(
 
     Example: ems alarms list
     """
-    from ems.console import clock, emit, table
+    from ems.console import emit, table
     from ems.raised import needing_a_person, standing
+    from ems.wording import clock, localised, readable
 
     with opened(site) as (loaded, historian):
-        alarms = standing(historian) if every else needing_a_person(historian)
+        alarms, timezone = standing(historian) if every else needing_a_person(historian), loaded.site.site.timezone
     shown = table("Alarms", "raised", "priority", "state", "asset", "words", "what to do", "id")
     for alarm in alarms:
-        raised = clock(alarm.raised_at, loaded.site.site.timezone)
-        shown.add_row(raised, alarm.priority.value, alarm.state.value, alarm.asset or "site", alarm.words, alarm.advice, alarm.id)
-    emit(alarms, as_json, (shown,))
+        words = readable(localised(alarm.words, alarm.raised_at, timezone))
+        cells = (alarm.priority.value, alarm.state.value, alarm.asset or "site", words, alarm.advice, alarm.id)
+        shown.add_row(clock(alarm.raised_at, timezone), *cells)
+    emit(alarms, as_json, (shown,), "" if alarms else "no alarm was ever raised" if every else "no alarm needs a person")
 
 
 @alarms_app.command("ack")

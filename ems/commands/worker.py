@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ems.options import JsonOption, SiteOption, WhoOption, opened
+from ems.options import JsonOption, SiteOption, WhoOption, lists_by_itself, opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 def mount(app: typer.Typer) -> None:
     """Register `ems worker` and `ems jobs`."""
     app.command("worker", epilog="Example: ems worker --site site.toml")(worker)
-    jobs = typer.Typer(no_args_is_help=True, help="Jobs of the worker: list, ask for, cancel.")
+    jobs = typer.Typer(help="Jobs of the worker: list, ask for, cancel.")
     jobs.command("list", epilog="Example: ems jobs list --site site.toml")(list_jobs)
     jobs.command("run", epilog="Example: ems jobs run train --site site.toml")(run)
     jobs.command("cancel", epilog="Example: ems jobs cancel j-1f0c --who anna")(cancel)
+    lists_by_itself(jobs, list_jobs)
     app.add_typer(jobs, name="jobs")
 
 
@@ -60,13 +61,16 @@ def worker(
 
 
 def _table(jobs: Sequence[Job], timezone: str) -> RichTable:
-    from ems.console import clock, table
+    from ems.console import table
+    from ems.wording import clock, localised
 
     shown = table("Jobs", "id", "name", "due", "state", "progress", "words")
     shown.columns[0].no_wrap = True
     for job in jobs:
         progress = f"{job.done}/{job.total}" if job.total else ""
-        shown.add_row(job.id, job.name, clock(job.due, timezone), job.state.value, progress, job.words)
+        shown.add_row(
+            job.id, job.name, clock(job.due, timezone), job.state.value, progress, localised(job.words, job.due, timezone)
+        )
     return shown
 
 
@@ -79,12 +83,13 @@ def list_jobs(
     from ems import console
     from ems.issued import Notices, time_of
     from ems.jobs import Jobs
+    from ems.wording import clock, localised
 
     with opened(site) as (loaded, historian):
         jobs, notices = Jobs(historian.database).newest(), Notices(historian.database).latest(20)
     timezone = loaded.site.site.timezone
     lines = [f"{job.id}: {line}" for job in jobs for line in job.log] if log else []
-    said = [f"{console.clock(time_of(notice), timezone)} {notice.words}" for notice in notices]
+    said = [f"{clock(time_of(notice), timezone)} {localised(notice.words, time_of(notice), timezone)}" for notice in notices]
     words = "\n".join([*lines, *said])
     console.emit({"jobs": jobs, "notices": notices}, as_json, (_table(jobs, timezone),), words)
 
