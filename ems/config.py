@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ems.mended import mended
 from ems.references import faults
 from plant.errors import ConfigError
 from plant.site import Site
@@ -66,7 +67,7 @@ def load(path: Path | None = None) -> LoadedSite:
     try:
         site = _adapter().validate_python(document)
     except ValidationError as error:
-        raise _config_error(file, _worded(error, document)) from error
+        raise _config_error(file, [*_worded(error, document), *_of_the_rest(error, document, file.parent)]) from error
     found = faults(site, file.parent)
     if found:
         raise _config_error(file, [(fault.key, fault.words) for fault in found])
@@ -113,6 +114,14 @@ def _config_error(file: Path, lines: Iterable[tuple[str, str]]) -> ConfigError:
     if len(worded) == 1:
         return ConfigError(f"{file}: {worded[0]}")
     return ConfigError(f"{file}: {len(worded)} faults\n" + "\n".join(f"  {line}" for line in worded))
+
+
+def _of_the_rest(error: ValidationError, document: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
+    """Faults of what the file refers to, where its shape is wrong elsewhere: a person mends both at once."""
+    rest = mended(document, error, _adapter().validate_python)
+    if rest is None:
+        return []
+    return [(fault.key, fault.words) for fault in faults(rest.site, folder) if rest.stands(fault)]
 
 
 def _worded(error: ValidationError, document: Mapping[str, Any]) -> list[tuple[str, str]]:

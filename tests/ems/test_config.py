@@ -208,3 +208,40 @@ def test_every_key_is_documented() -> None:
     )
     assert missing == []
     assert all(f"`[{table}]`" in page or f"`[[{table}]]`" in page for table in tables)
+
+
+def test_faults_of_shape_and_of_reference_come_together(tmp_path: Path) -> None:
+    """A mistyped key, a value out of its range, a block that lacks something, and names that are not there: one look at all."""
+    file = written(tmp_path)
+    text = file.read_text()
+    text = text.replace("min_up_s = 900", "min_up_s = -1", 1).replace('timezone = "Europe/Berlin"', 'timezon = "Europe/Berlin"')
+    text = text.replace('level = "tower_level"', 'level = "towr_level"').replace('power = "site_power"', 'power = "b"')
+    file.write_text(text + '\n[[tags]]\nname = "extra"\nadress = "s=x"\n')
+    with pytest.raises(ConfigError) as found:
+        load(file)
+    lines = str(found.value).splitlines()[1:]
+    keys = sorted(line.strip().partition(": ")[0] for line in lines)
+    assert keys == [
+        "assets[pump_1].life.min_up_s",
+        "limits.power",
+        "site.timezon",
+        "stores[tower].level",
+        "tags[extra].adress",
+        "tags[extra].unit",
+    ]
+
+
+def test_what_comes_of_a_fault_is_not_said_as_another(tmp_path: Path) -> None:
+    """A tag without a unit is one fault: that it is named elsewhere is none."""
+    file = written(tmp_path)
+    text = file.read_text()
+    begin = text.index('name = "tower_level"')
+    file.write_text(text[:begin] + text[begin:].replace("unit =", "unti =", 1))
+    with pytest.raises(ConfigError, match="2 faults") as found:
+        load(file)
+    assert "stores[tower]" not in str(found.value)
+    file.write_text(text.replace("[[tags]]", "[[tag]]"))
+    with pytest.raises(ConfigError) as found:
+        load(file)
+    assert "unknown key 'tag'; did you mean 'tags'" in str(found.value)
+    assert "is no tag" not in str(found.value)
