@@ -14,6 +14,7 @@ from ems.historian import Historian
 from ems.issued import Issued, IssuedForecasts, Notices
 from ems.model_record import ModelRecord, State
 from ems.readings import microseconds
+from ems.wording import counted
 from forecasting.accuracy import Accuracy, accuracy, drift
 from plant.events import Alarm, AlarmState, Priority
 from plant.identity import content_id
@@ -61,6 +62,22 @@ class Watch:
     """Probability that recent daily means come from the same population as those of the weeks before (Kolmogorov-Smirnov)."""
     degraded: bool
     words: str
+    """Why it is degraded, or that its inputs have drifted; empty where it is as good as promised, or not known."""
+
+    @property
+    def known(self) -> bool:
+        """Whether enough of what was forecast has come to judge by."""
+        return self.ratio is not None
+
+    @property
+    def judged(self) -> str:
+        """In words: what was measured, against what was promised."""
+        if self.overall.mae is None or not self.known:
+            found = counted(self.overall.values, "forecast value")
+            return f"not judged: only {found} can be compared with what came, {_LEAST_CELLS} are needed"
+        promised = "nothing was promised" if self.expected_mae is None else f"{self.expected_mae:.3g} was promised"
+        measured = f"error {self.overall.mae:.3g} over {counted(self.overall.values, 'value')}, {promised}"
+        return f"{self.words} ({measured})" if self.words else f"as promised ({measured})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

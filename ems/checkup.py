@@ -17,9 +17,12 @@ from ems.outlook import MODEL, NAMES, NOTED_AFTER
 from ems.recover import unended
 from ems.registry import State, registry_of
 from ems.site import calibration_of, plant_of
-from plant.errors import EmsError
+from ems.wording import clock
+from plant.errors import EmsError, NotConnectedError
 from plant.tags import Quality
 
+DEMO_ACCOUNT = "plant.json"
+"""What the plant of `ems demo` leaves beside the site file when it ends."""
 LEAST_FREE_BYTES = 512 * 2**20
 
 
@@ -45,6 +48,7 @@ def checkup(file: Path | None, *, plant: bool) -> tuple[Finding, ...]:
     try:
         with Historian(historian_url(loaded)) as historian:
             findings += [_found(what, partial(look, historian)) for what, look in LOOKS]
+            findings.append(_found("calibration", partial(_calibration, site.site.timezone, historian)))
             findings.append(_found("models", lambda: _models(loaded, historian)))
             findings += [_found(what, partial(look, loaded, historian)) for what, look in _feeds(loaded)]
     except EmsError as error:
@@ -71,11 +75,11 @@ def _commands(historian: Historian) -> tuple[bool, str]:
     return not waiting, f"{len(waiting)} without an outcome: the next run ends them" if waiting else "all have an outcome"
 
 
-def _calibration(historian: Historian) -> tuple[bool, str]:
+def _calibration(zone: str, historian: Historian) -> tuple[bool, str]:
     found = calibration_of(historian)
     return (
         True,
-        "none: the twin uses the site file's numbers" if found is None else f"from readings until {found.end:%d %b %Y %H:%M} UTC",
+        "none: the twin uses the site file's numbers" if found is None else f"from readings until {clock(found.end, zone)}",
     )
 
 
@@ -88,8 +92,9 @@ def _models(loaded: LoadedSite, historian: Historian) -> tuple[bool, str]:
     faults = [fault for record in serving if (fault := registry.fault(record)) is not None]
     waiting = len(registry.models(state=State.PENDING))
     missing = [name for name in names if name not in {record.name for record in serving}]
-    words = [*faults, f"{len(serving)} of {len(names)} serve"]
-    words += [f"a run learns quick ones for {', '.join(missing)}"] if missing else []
+    words = [*faults, f"{len(serving)} of {len(names)} serve from the registry"]
+    learned = "a run learns quick ones at its start, which end with it and are not registered, for"
+    words += [f"{learned} {', '.join(missing)} (`ems worker` or `ems forecast train` register)"] if missing else []
     words += [f"{waiting} wait for approval (`ems models list`)"] if waiting else []
     return not faults, "; ".join(words)
 
@@ -100,12 +105,13 @@ def _feeds(loaded: LoadedSite) -> list[tuple[str, Callable[[LoadedSite, Historia
     return [*weather, *([("prices", _prices)] if loaded.site.prices is not None else [])]
 
 
-def _weather(_: LoadedSite, historian: Historian) -> tuple[bool, str]:
+def _weather(loaded: LoadedSite, historian: Historian) -> tuple[bool, str]:
     newest = IssuedForecasts(historian.database).latest(NAMES[0], MODEL, now())
     if newest is None:
         return False, "no forecast has been fetched: `ems worker` does it"
     made_at, until = newest.forecast.made_at, newest.forecast.p50.end
-    return now() - made_at < NOTED_AFTER, f"forecast of {made_at:%d %b %H:%M} UTC, until {until:%d %b %H:%M} UTC"
+    zone = loaded.site.site.timezone
+    return now() - made_at < NOTED_AFTER, f"forecast of {clock(made_at, zone)}, until {clock(until, zone)}"
 
 
 def _prices(loaded: LoadedSite, _: Historian) -> tuple[bool, str]:
@@ -114,18 +120,23 @@ def _prices(loaded: LoadedSite, _: Historian) -> tuple[bool, str]:
     until = known_until(loaded.site, loaded.folder)
     if until is None:
         return False, "none have been fetched: `ems worker` does it"
-    return until > now(), f"known until {until:%d %b %H:%M} UTC"
+    return until > now(), f"known until {clock(until, loaded.site.site.timezone)}"
 
 
 LOOKS: tuple[tuple[str, Callable[[Historian], tuple[bool, str]]], ...] = (
     ("journal", _journal),
     ("commands", _commands),
-    ("calibration", _calibration),
 )
 
 
 def _plant(loaded: LoadedSite) -> tuple[bool, str]:
-    with plant_of(loaded) as plant:
-        snapshot = plant.read()
+    try:
+        with plant_of(loaded) as plant:
+            snapshot = plant.read()
+    except NotConnectedError as error:
+        if not (loaded.folder / DEMO_ACCOUNT).is_file():
+            raise
+        words = "the plant of a demo ends with the demo, and left its account behind (plant.json); --no-plant leaves it out"
+        return False, f"{error}: {words}"
     bad = [f"{reading.tag} ({reading.words})" for reading in snapshot.readings if reading.quality is Quality.BAD]
     return not bad, f"{len(snapshot.readings)} tags read" + (f", BAD: {', '.join(bad)}" if bad else "")

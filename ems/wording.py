@@ -18,6 +18,14 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def lasting(seconds: float) -> str:
+    """A span of time in its largest unit that says something: `40 s`, `25 min`, `7 h`, `292 days`."""
+    for unit_s, unit in ((172800.0, "days"), (7200.0, "h"), (120.0, "min")):
+        if seconds >= unit_s:
+            return f"{seconds / (86400.0 if unit == 'days' else unit_s / 2):,.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def listed(names: list[str], most: int = 10) -> str:
     """Names in a row, the rest counted."""
     more = f", … and {len(names) - most} more" if len(names) > most else ""

@@ -17,10 +17,11 @@ from ems.forecasts import targets
 from ems.historian import Historian
 from ems.issued import IssuedForecasts, Notices
 from ems.jobs import Job, Jobs, JobState, StoppedError
-from ems.registry import ModelRecord, registry_of
+from ems.registry import ModelRecord, State, registry_of
 from ems.serving import issue, running
 from ems.training import TrainingReport, history_of, train_forecaster, train_health, training_lease
 from ems.trial import judge, on_trial
+from ems.wording import counted
 from plant.errors import EmsError, NotFoundError, RefusedError
 from plant.events import Event
 from plant.identity import content_id
@@ -55,6 +56,28 @@ def due(site: Site, name: str, now: datetime) -> datetime | None:
         return None if schedule.retention_days is None else _daily(schedule.retention_at, zone, now)
     every_s = schedule.accuracy_every_s if name == "accuracy" else schedule.forecast_every_s or site.control.step_s
     return floor(now, every_s)
+
+
+def undone(site: Site, name: str, now: datetime, last: datetime | None) -> str:
+    """Why a job of the schedule has nothing to do."""
+    wanted = due(site, name, now)
+    if wanted is not None and last is not None and last >= wanted:
+        return f"done already for {iso(wanted)}"
+    return _UNSCHEDULED.get(name, "") if wanted is None else "another worker does it"
+
+
+_UNSCHEDULED = {
+    "weather": "the site file has no [weather]",
+    "prices": "the site file has no [prices]",
+    "train": "the site file gives no learning.schedule.train_at",
+    "retention": "the site file gives no learning.schedule.retention_days",
+}
+
+
+def _without_model(names: Sequence[str], ready: Sequence[str]) -> str:
+    """Words on targets for which no model serves."""
+    missing = [name for name in names if name not in ready]
+    return f"; no model serves {', '.join(missing)} (`ems models list`, `ems models approve`)" if missing else ""
 
 
 def _daily(at: str, zone: ZoneInfo, now: datetime) -> datetime:
@@ -133,6 +156,10 @@ class Worker:
             self._notice("job_missed", job, f"{name} was due at {iso(wanted)} and is made up for now; the last was at {iso(last)}")
         return None if job is None else self.do(job)
 
+    def why_not(self, name: str) -> str:
+        """Why a scheduled job has nothing to do now."""
+        return undone(self._loaded.site, name, self._now(), self.jobs.last_due(name))
+
     def do_asked(self, names: Sequence[str] = NAMES) -> list[Job]:
         """Do the jobs that people asked for, those that a killed worker left, and failed ones once more."""
         done = []
@@ -198,6 +225,13 @@ class Worker:
             raise NotFoundError("the historian is empty: there is nothing to work with yet")
         return min(self._now(), span[1] + timedelta(seconds=self._loaded.site.control.step_s))
 
+    def _aged(self, until: datetime) -> str:
+        """Words on readings that ended long ago: what was done is as of then, not as of today."""
+        days = (self._now() - until).days
+        if not days:
+            return ""
+        return f" (as of {iso(until)}: the last reading is {counted(days, 'day')} old, and nothing was done for the time since)"
+
     def _weather(self, progress: _Progress) -> str:
         now, span = self._now(), self._historian.span()
         until = now if span is None else self._until()
@@ -226,7 +260,9 @@ class Worker:
                 progress.done(f"{reports[-1].name}: {reports[-1].words}")
         on = len(names) + bool(loaded.site.assets) - len(reports)
         good = sum(report.ok for report in reports)
-        return f"{good} of {len(reports)} models trained" + (f"; {on} on trial" if on else "")
+        waiting = sum(report.model is not None and report.model.state is State.PENDING for report in reports)
+        words = f"{good} of {counted(len(reports), 'model')} trained" + (f"; {on} on trial" if on else "")
+        return words + (f"; {waiting} wait for `ems models approve`" if waiting else "") + self._aged(until)
 
     def _forecast(self, progress: _Progress) -> str:
         names, registry = targets(self._loaded.site), registry_of(self._loaded, self._historian)
@@ -245,7 +281,9 @@ class Worker:
             progress.done(f"{name}: by {', '.join(each.model for each in issued) or 'none'}")
         if refused and not self._trained_lately():
             self.jobs.ask("train", self._now(), "forecast: models may not be loaded any more")
-        return f"{made} forecasts of {len(ready) - len(refused)} targets" + (f"; none of {', '.join(refused)}" if refused else "")
+        words = f"{counted(made, 'forecast')} of {counted(len(ready) - len(refused), 'target')}"
+        words += f"; none of {', '.join(refused)}" if refused else ""
+        return words + _without_model(names, ready) + self._aged(time)
 
     def _accuracy(self, progress: _Progress) -> str:
         registry, until = registry_of(self._loaded, self._historian), self._until()
@@ -254,12 +292,15 @@ class Worker:
         found = []
         for record in records:
             found.append(watch(self._loaded, self._historian, record, until - timedelta(days=WATCH_DAYS), until))
-            progress.done(f"{record.id}: {found[-1].words or 'as promised'}")
+            progress.done(f"{record.id}: {found[-1].judged}")
         alarms = raise_alarms(self._historian, found, until)
         if alarms and not self._trained_lately():
             self.jobs.ask("train", self._now(), "accuracy: a model has become worse than promised")
         self._judge(records, until, progress)
-        return f"{len(found)} models watched, {len(alarms)} alarms"
+        words = f"{counted(len(found), 'model')} watched, {counted(len(alarms), 'alarm')}"
+        blind = [each.target for each in found if not each.known]
+        words += f"; not judged for lack of readings after their forecasts: {', '.join(blind)}" if blind else ""
+        return words + ("" if found else ": none serves yet (`ems models list`)") + self._aged(until)
 
     def _judge(self, records: list[ModelRecord], until: datetime, progress: _Progress) -> None:
         """End the trials that are over."""

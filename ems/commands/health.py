@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # heavy to import, and needed for names only
     from anomaly.learner import Learner
     from anomaly.recordings import Recordings
     from anomaly.rules import Episode, RuleReport
+    from plant.health import Health
 
 RULES_EXAMPLE = "ems health rules --csv hp.csv --time time --part power=heat_pump_kw --part tank=supply_c --limit rated_kw=2.5"
 
@@ -140,14 +141,22 @@ def score(site: SiteOption = None, json: JsonOption = False) -> None:
         starts = [span[1] - timedelta(seconds=WINDOW_ROWS * control.step_s), *begun(historian).values()]
         readings = historian.table(names, min(starts), None)
     found = monitor.observe(resample(readings, control.step_s))
-    shown = table("Health", "asset", "score", "zone", "alarm", "driver", "expected", "actual", "words")
+    shown = table("Health", "asset", "score", "zone", "alarm", "confidence", "why: what deviates most", "words")
     for health in found:
-        driver = health.drivers[0] if health.drivers else None
-        sensor = (driver.tag, f"{driver.expected:.4g}", f"{driver.actual:.4g}") if driver is not None else ("", "", "")
         alarm = "trip" if health.trip else "alarm" if health.alarm else ""
         known = ("–", "–") if health.score is None else (f"{health.score:.2f}", str(health.severity))
-        shown.add_row(health.asset, *known, alarm, *sensor, health.words)
+        shown.add_row(health.asset, *known, alarm, f"{health.confidence:.0%}", _why(health), health.words)
     emit({"model": serving.id, "health": found}, json, (shown,))
+
+
+def _why(health: Health) -> str:
+    """The sensors that deviate most, with what they were expected to read, and how far in thresholds of an alarm."""
+    drivers = [
+        f"{driver.tag} {driver.actual:.4g}, expected {driver.expected:.4g} ({driver.share:.0%} of it)"
+        for driver in health.drivers[:2]
+    ]
+    far = max((distance for _, distance in health.parts), default=None)
+    return "; ".join([*([] if far is None else [f"{far:.2f} of an alarm's threshold"]), *drivers]) or "–"
 
 
 def _learners(stored: object, model_id: str) -> dict[str, Learner]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ems.config import LoadedSite
     from ems.console import Parts
     from ems.historian import Historian
+    from ems.registry import ModelRecord
     from ems.training import TrainingReport
     from plant.table import Table
 
@@ -104,15 +105,26 @@ def _trained(loaded: LoadedSite, historian: Historian, names: Sequence[str], one
     return reports
 
 
+def _cells(model: ModelRecord) -> tuple[str, str, str, str]:
+    mae = model.metric("mae")
+    return model.id, model.algorithm, "–" if mae is None else f"{mae:.3g}", model.state.value
+
+
 def _answer(reports: Sequence[TrainingReport], as_json: bool) -> None:
     from ems import console
+    from ems.registry import State
+    from ems.wording import counted
     from plant.errors import EmsError, RefusedError
 
-    table = console.table("Training", "name", "step", "", "s", "words")
+    table = console.table("Training", "name", "model", "algorithm", "MAE", "state", "s", "words")
     for report in reports:
-        for step in report.steps:
-            table.add_row(report.name, step.name, "ok" if step.ok else "failed", f"{step.seconds:.1f}", step.words)
-    console.emit({"models": reports}, as_json, (table,), "\n".join(f"{report.name}: {report.words}" for report in reports))
+        model, took = report.model, sum(step.seconds for step in report.steps)
+        cells = ("–", "–", "–", "failed") if model is None else _cells(model)
+        table.add_row(report.name, *cells, f"{took:.1f}", "" if report.ok and model else report.words)
+    waiting = [report.model.id for report in reports if report.model is not None and report.model.state is State.PENDING]
+    words = f"nothing is used before a person says so: ems models approve {waiting[0]}" if waiting else ""
+    words += f" (and {counted(len(waiting) - 1, 'other')})" if len(waiting) > 1 else ""
+    console.emit({"models": reports}, as_json, (table,), words)
     wrong = [report for report in reports if not report.ok]
     if wrong:
         kind = EmsError if any(report.model is None for report in wrong) else RefusedError
@@ -135,6 +147,7 @@ def predict(
 
     from ems import console
     from ems.serving import issue
+    from ems.wording import counted
 
     with opened(site) as (loaded, historian):
         names, times = _targets(loaded, target), _issue_times(loaded, historian, since, until, every)
@@ -143,12 +156,12 @@ def predict(
             for name in names:
                 shown.begin(f"forecasting {name}")
                 fresh = issue(loaded, historian, name, times, say=shown.say)
-                shown.say(f"{name}: {len(fresh)} forecasts")
+                shown.say(f"{name}: {counted(len(fresh), 'forecast')}")
                 shown.done()
                 made += fresh
     counts = Counter(each.model for each in made)
     newest = [each for each in made if each.forecast.made_at == times[-1]]
-    words = "\n".join(f"{model}: {count} forecasts" for model, count in counts.items())
+    words = "\n".join(f"{model}: {counted(count, 'forecast')}" for model, count in counts.items())
     console.emit({"forecasts": counts, "last": newest}, as_json, words=words)
 
 
@@ -181,7 +194,11 @@ def accuracy(
     site: SiteOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure issued forecasts against what came; an alarm is left for every serving model that is worse than promised."""
+    """Measure issued forecasts against what came; an alarm is left for every serving model that is worse than promised.
+
+    As promised means: the mean error of the last days stays below `learning.worst_ratio` times the one that was measured before
+    the model was accepted. Fewer than 24 values that have come are too few to judge by.
+    """
     from datetime import timedelta
 
     from ems import console
@@ -195,7 +212,9 @@ def accuracy(
         found = [watch(loaded, historian, record, stop - timedelta(days=days), stop) for record in records]
         alarms = raise_alarms(historian, found, stop)
     words = (
-        "\n".join(alarm.words for alarm in alarms) if found else "no model runs: `ems forecast train`, then `ems models approve`"
+        "\n".join(f"{each.model}: {each.judged}" for each in found)
+        if found
+        else "no model runs: `ems forecast train`, then `ems models approve`"
     )
     console.emit({"models": found, "alarms": alarms}, as_json, (accuracy_table(found),), words)
 

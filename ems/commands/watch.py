@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plant.errors import ConfigError, NotConnectedError
-from plant.times import duration_s, iso
+from plant.times import duration_s
 
 Site = Annotated[Path | None, typer.Option(help="Site file (or EMS_SITE).")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -26,6 +26,8 @@ def doctor(
     plant: Annotated[bool, typer.Option(help="Also read the plant once (nothing is written).")] = True,
 ) -> None:
     """Check site file, historian, journal, models and plant; exit code 1 if anything is wrong.
+
+    The plant of a demo ends with the demo: look at what it left with --no-plant.
 
     Example: ems doctor --site works/site.toml
     """
@@ -54,6 +56,7 @@ def monitor(
     from ems.config import historian_url, load
     from ems.console import emit
     from ems.historian import Historian
+    from ems.wording import clock, lasting
 
     try:
         most_s = duration_s(max_age)
@@ -65,7 +68,7 @@ def monitor(
     if not newest:
         raise NotConnectedError("no decision has been made yet")
     age_s = (wall.now() - newest[0].time).total_seconds()
-    words = f"last decision {iso(newest[0].time)}, {age_s:.0f} s ago"
+    words = f"last decision {clock(newest[0].time, loaded.site.site.timezone)}, {lasting(age_s)} ago"
     if age_s > most_s:
         raise NotConnectedError(f"{words}: more than {max_age}")
     emit({"last_decision": newest[0].time, "age_s": age_s}, as_json, words=words)

@@ -39,9 +39,11 @@ def worker(
     """
     import logging
 
+    from connectors import wall
     from ems import console
     from ems.jobs import JobState
     from ems.runs import stoppable
+    from ems.wording import localised
     from ems.worker import NAMES, Worker, serve
     from plant.errors import EmsError
 
@@ -54,7 +56,11 @@ def worker(
             serve(works, loaded.site)
             return
         done = [job for name in NAMES if (job := works.do_due(name)) is not None] + works.do_asked()
-    console.emit({"jobs": done}, as_json, (_table(done, loaded.site.site.timezone),), "" if done else "nothing was due")
+        left = {name: works.why_not(name) for name in NAMES if name not in [job.name for job in done]}
+    zone = loaded.site.site.timezone
+    words = [*([] if done else ["nothing was due"])]
+    words += [f"not done: {name}: {localised(why, wall.now(), zone)}" for name, why in left.items()]
+    console.emit({"jobs": done, "not_done": left}, as_json, (_table(done, zone),) if done else (), "\n".join(words))
     failed = [job for job in done if job.state is JobState.FAILED]
     if failed:
         raise EmsError("; ".join(f"{job.name}: {job.words}" for job in failed))
@@ -65,7 +71,8 @@ def _table(jobs: Sequence[Job], timezone: str) -> RichTable:
     from ems.wording import clock, localised
 
     shown = table("Jobs", "id", "name", "due", "state", "progress", "words")
-    shown.columns[0].no_wrap = True
+    for column in (0, 2):
+        shown.columns[column].no_wrap = True
     for job in jobs:
         progress = f"{job.done}/{job.total}" if job.total else ""
         shown.add_row(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ems.differing import differences
-from ems.wording import clock, counted, listed, localised, readable
+from ems.wording import clock, counted, lasting, listed, localised, readable
 from plant.times import UTC
 
 NIGHT = datetime(2026, 2, 2, 23, 30, tzinfo=UTC)
@@ -15,6 +15,10 @@ NIGHT = datetime(2026, 2, 2, 23, 30, tzinfo=UTC)
 def test_counts_agree_with_their_noun() -> None:
     assert [counted(number, "gap") for number in (0, 1, 2, 1344)] == ["0 gaps", "1 gap", "2 gaps", "1,344 gaps"]
     assert counted(2, "entry", "entries") == "2 entries"
+
+
+def test_spans_are_said_in_their_largest_unit() -> None:
+    assert [lasting(seconds) for seconds in (40, 1500, 25200, 25248739)] == ["40 s", "25 min", "7 h", "292 days"]
 
 
 def test_many_names_are_cut_and_the_rest_is_counted() -> None:

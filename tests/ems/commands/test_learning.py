@@ -54,6 +54,19 @@ def ems(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedPro
     return done
 
 
+def test_no_model_is_registered_by_a_run_alone_and_the_list_says_so(folder: Path) -> None:
+    said = ems(folder, "models").stdout
+    assert "no model is registered. What `ems run` and `ems demo` learn by themselves" in said
+    assert "which end with it and are not registered" in " ".join(
+        ems(folder, "doctor", "--no-plant").stdout.replace("│", " ").split()
+    )
+    trained = ems(folder, "forecast", "train")
+    assert "nothing is used before a person says so: ems models approve m-" in trained.stdout
+    assert "validate" not in trained.stdout
+    assert "forecast/water_demand: validate: " in trained.stderr
+    assert not [line for line in trained.stdout.splitlines() if line != line.rstrip()]
+
+
 def test_training_says_what_it_does_on_stderr_and_one_document_on_stdout(folder: Path) -> None:
     done = ems(folder, "forecast", "train", "--json")
     reports = json.loads(done.stdout)["models"]
@@ -157,8 +170,14 @@ def test_the_worker_says_what_it_does_and_shows_it_later(folder: Path) -> None:
     listed = ems(folder, "jobs", "list", "--log").stdout
     assert "forecast/base_load: learn: week_mean" in listed
     assert jobs["train"]["id"] in listed
-    assert "+01:00" in listed
-    assert "nothing was due" in ems(folder, "worker", "--once").stdout
+    assert " CET" in listed
+    assert "days old, and nothing was done for the time since" in jobs["forecast"]["words"]
+    assert "no model serves water_demand, base_load" in jobs["forecast"]["words"]
+    assert "none serves yet" in jobs["accuracy"]["words"]
+    idle = ems(folder, "worker", "--once").stdout
+    assert "nothing was due" in idle
+    assert "not done: weather: the site file has no [weather]" in idle
+    assert "not done: train: done already for " in idle
 
 
 def test_a_worker_killed_in_training_leaves_nothing_half_registered(folder: Path) -> None:
