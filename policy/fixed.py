@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plant.envelopes import Envelope
+from plant.errors import SolverError
 from plant.site import Site
 from plant.situation import Situation
 from plant.table import Floats
@@ -182,6 +183,29 @@ class _Settling:
         misses = [float(np.sum(np.maximum(low - choice, 0.0) + np.maximum(choice - high, 0.0))) for choice in choices]
         nearest_choice = choices[int(np.argmin(misses))]
         self.low[members, step] = self.high[members, step] = nearest_choice
+
+
+def going_on(settled: Fixed, situation: Situation, asset: str) -> Fixed:
+    """The same with an asset, and what runs with it, going on in the first step as it is.
+
+    Raises
+    ------
+    SolverError
+        If nothing is known of how it runs.
+    """
+    number = next(n for n, envelope in enumerate(situation.envelopes) if asset in envelope.assets)
+    envelope = situation.envelopes[number]
+    running = frozenset(name for name in envelope.assets if situation.state(name).running)
+    done = at_setpoints(envelope, running, {name: situation.state(name).setpoint for name in running})
+    if running and done.regime is None:
+        raise SolverError(f"nothing is known of {'+'.join(sorted(running))} running together")
+    regime, low, high = settled.regime.copy(), settled.low.copy(), settled.high.copy()
+    regime[number, 0] = -1 if done.regime is None else done.regime
+    for name in envelope.assets:
+        index = settled.names.index(name)
+        low[index, 0] = high[index, 0] = float(name in running)
+    own = () if done.regime is None else ((number, 0, weights_at(envelope, done.regime, done.setpoints)),)
+    return replace(settled, regime=regime, low=low, high=high, weights=(*settled.weights, *own))
 
 
 def weights_at(envelope: Envelope, regime: int, setpoints: tuple[float, ...]) -> tuple[float, ...]:

@@ -11,7 +11,7 @@ from plant.site import Site
 from plant.situation import Situation
 from policy.compiled import Compiled, Program, compiled
 from policy.explain import binding_of, rejected_of, words_of
-from policy.fixed import fixed
+from policy.fixed import fixed, going_on
 from policy.found import Found, courses_of, expected, read
 from policy.guard import starts_allowed
 from policy.layout import Layout, layout
@@ -106,6 +106,20 @@ class Optimal:
         words = f"{asset} {'runs' if on else 'stands'} now: {worked.searched.best.words}"
         return Rejected(words=words, objective=worked.searched.best.solved.objective)
 
+    def unchanged(self, situation: Situation, asset: str) -> Rejected:
+        """What the best plan costs in which an asset, and what runs with it, goes on as it is in the first step.
+
+        Raises
+        ------
+        SolverError
+            If there is no such plan, or nothing is known of how it runs.
+        """
+        facts = self.facts(situation)
+        worked = self.worked(replace(facts, fixed=going_on(facts.fixed, situation, asset)))
+        return Rejected(
+            words=f"{asset} goes on as it is: {worked.searched.best.words}", objective=worked.searched.best.solved.objective
+        )
+
     def model(self, plan: Layout) -> Compiled:
         """The compiled model of a layout, built on first use."""
         if plan not in self._models:
@@ -120,11 +134,23 @@ class Optimal:
         return Purse(iterations=self._site.control.work_limit, time_limit_s=self._site.control.time_limit_s)
 
     def _searched(self, model: Compiled, facts: Facts) -> Worked:
-        program, situation = numbers(model, facts), facts.situation
-        shifted = carried_on(model.layout, situation, facts.fixed)
-        searched = search(program, facts.fixed, self._past(model.layout, situation, facts.ahead), self.purse(), shifted)
+        program = numbers(model, facts)
+        searched = self.tried(program, facts)
         assert searched.best.solved.x is not None  # a candidate without a solution is none
-        return Worked(facts=facts, program=program, searched=searched, found=read(model, situation, searched.best.solved.x))
+        found = read(model, facts.situation, searched.best.solved.x)
+        return Worked(facts=facts, program=program, searched=searched, found=found)
+
+    def tried(self, program: Program, facts: Facts) -> Searched:
+        """Search one program, as the numbers of the facts made it or with bounds drawn tighter.
+
+        Raises
+        ------
+        SolverError
+            If it has no plan.
+        """
+        layout, situation = program.compiled.layout, facts.situation
+        shifted = carried_on(layout, situation, facts.fixed)
+        return search(program, facts.fixed, self._past(layout, situation, facts.ahead), self.purse(), shifted)
 
     def _past(self, plan: Layout, situation: Situation, ahead: Outlook) -> Past:
         most = tuple(starts_allowed(situation, situation.envelopes[part.machine], part.name) for part in plan.assets)

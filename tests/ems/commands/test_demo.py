@@ -85,3 +85,21 @@ def test_what_an_operator_asks_is_filed(demo: tuple[Path, dict[str, Any]]) -> No
     assert given.returncode == 0, given.stderr
     assert ems("alarms", "list", "--all", "--site", "site.toml", "--json", cwd=folder).returncode == 0
     assert ems("monitor", "--max-age", "15m", "--site", "site.toml", cwd=folder).returncode == 6
+
+
+@pytest.mark.xdist_group("demo")
+def test_a_command_is_explained_by_what_would_have_to_be_otherwise(demo: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = demo
+    listed = json.loads(ems("commands", "list", "--site", "site.toml", "--json", cwd=folder).stdout)
+    command = next(item["command"] for item in listed if item["command"]["action"] != "RELEASE")
+    explained = ems("explain", command["id"], "--site", "site.toml", "--json", cwd=folder)
+    assert explained.returncode == 0, explained.stderr
+    document = json.loads(explained.stdout)
+    assert document["command"]["id"] == command["id"]
+    assert document["alternatives"]
+    assert document["alternatives"] == sorted(document["alternatives"], key=lambda item: item["objective"])
+    assert any(flip["what"].startswith("price") for flip in document["flips"])
+    whole = ems("explain", "--site", "site.toml", cwd=folder)
+    assert whole.returncode == 0, whole.stderr
+    assert "rejected" in whole.stdout or "limit" in whole.stdout
+    assert ems("explain", "c-none", "--site", "site.toml", cwd=folder).returncode == 3
