@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +69,8 @@ class ImportReport:
     """Columns that are no tag of the site."""
     bad: tuple[BadCell, ...]
     """Places that were left out (only with skip_bad)."""
+    uncalculated: tuple[tuple[str, str], ...]
+    """Virtual tags without a single value, and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,11 @@ def import_readings(
     """
     checked = _checked(site, file, options, chosen, progress)
     table = checked.table
-    stored = _store(historian, site, table, checked.columns, options.overlap, progress)
+    virtual = VirtualTags(site)
+    whole, before = _calculated(historian, site, virtual, table)
+    stored = _store(historian, site, whole, checked.columns, options.overlap, progress)
+    empty = [tag for tag in site.virtual_tags if tag.name not in stored]
+    known = [name for name, column in before.items() if column]
     tags = (*(_imported(column, checked, stored) for column in checked.columns), *_derived(site, checked, stored))
     return ImportReport(
         file=str(file),
@@ -124,6 +130,7 @@ def import_readings(
         tags=tags,
         ignored=checked.ignored,
         bad=checked.bad,
+        uncalculated=tuple((tag.name, virtual.lacking(tag, known)) for tag in empty),
     )
 
 
@@ -207,20 +214,62 @@ def _picked(column: Floats, first: npt.NDArray[np.intp], counts: npt.NDArray[np.
     return means
 
 
+def _calculated(historian: Historian, site: Site, virtual: VirtualTags, table: Table) -> tuple[Table, dict[str, bool]]:
+    """The table with the virtual tags over its whole time, and which tags there are readings of.
+
+    What the file has no column of, and the row before its first, come from the historian: files of other tags, or of the time
+    before, may have been imported already. A virtual tag that the file itself holds is left as it is.
+    """
+    names = [name for name in virtual.inputs if name not in table.columns]
+    start, end = (instant_of(int(stamp.astype(np.int64))) for stamp in (table.times[0], table.times[-1]))
+    kept = historian.table(names, start, end + timedelta(microseconds=1)) if names else None
+    others = {} if kept is None else {name: _at(kept.times, kept.columns[name], table.times) for name in names}
+    columns = {name: table.columns[name] for name in virtual.inputs if name in table.columns}
+    columns |= {name: column for name, column in others.items() if _has(column)}
+    first = historian.table(list(virtual.inputs), start - timedelta(seconds=virtual.gap_s), start) if virtual.inputs else None
+    seam = first is not None and len(first) > 0
+    times = table.times
+    if first is not None and seam:
+        nothing = np.full(len(first), np.nan)
+        columns = {name: np.concatenate([first.columns.get(name, nothing)[-1:], column]) for name, column in columns.items()}
+        times = np.concatenate([first.times[-1:], times])
+    given = {tag.name: table.columns[tag.name] for tag in site.virtual_tags if tag.name in table.columns}
+    made = virtual.extend_table(Table(times=times, columns=columns)).columns
+    rows = slice(1, None) if seam else slice(None)
+    derived = {tag.name: made[tag.name][rows] for tag in site.virtual_tags}
+    return replace(table, columns={**table.columns, **derived, **given}), {name: _has(column) for name, column in made.items()}
+
+
+def _has(column: Floats) -> bool:
+    return bool(np.isfinite(column).any())
+
+
+def _any(table: Table, name: str) -> bool:
+    return name in table.columns and _has(table.columns[name])
+
+
+def _at(known: npt.NDArray[np.datetime64], column: Floats, times: npt.NDArray[np.datetime64]) -> Floats:
+    """Values at exactly these times; NaN where there is none."""
+    if not known.size:
+        return np.full(times.size, np.nan)
+    places = np.minimum(np.searchsorted(known, times), known.size - 1)
+    found: Floats = np.where(known[places] == times, column[places], np.nan)
+    return found
+
+
 def _store(
     historian: Historian, site: Site, table: Table, taken: tuple[Column, ...], overlap: Overlap, progress: Progress
 ) -> dict[str, tuple[int, int]]:
     """Write everything in one transaction; (values, overlapping) per tag."""
     units = {column.tag: column.unit for column in taken}
     derived = [tag for tag in site.virtual_tags if tag.name not in units]
-    whole = VirtualTags(site).extend_table(table) if derived else table
-    units |= {tag.name: tag.unit for tag in derived if bool(np.any(np.isfinite(whole.columns[tag.name])))}
+    units |= {tag.name: tag.unit for tag in derived if _any(table, tag.name)}
     stored: dict[str, tuple[int, int]] = {}
     readings = historian.readings
     with historian.database.writing() as connection:
         for number, (tag, unit) in enumerate(units.items(), 1):
             before = readings.count(connection, tag, table.times)
-            written = readings.write_columns(connection, whole.only(tag), {tag: unit}, replace=overlap == "replace")
+            written = readings.write_columns(connection, table.only(tag), {tag: unit}, replace=overlap == "replace")
             overlapping = before + written - readings.count(connection, tag, table.times)
             if overlapping and overlap == "refuse":
                 raise DataError(f"tag {tag}: {overlapping} values are there already; nothing was imported (--overlap keep|replace)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import numpy as np
@@ -56,6 +56,21 @@ class VirtualTags:
         self._previous = previous
         names = {name for tag in self._tags for name in _inputs(tag, self._stores, self._flows)}
         self._measured = tuple(sorted(names - {tag.name for tag in self._tags}))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The measured tags that virtual tags are made of."""
+        return self._measured
+
+    @property
+    def gap_s(self) -> float:
+        """Rows that lie further apart than this have a gap between them, over which no balance is drawn."""
+        return self._gap_us / 1e6
+
+    def lacking(self, tag: VirtualTag, known: Collection[str]) -> str:
+        """Why a virtual tag has no value at all, where readings of `known` tags are there."""
+        missing = [name for name in _inputs(tag, self._stores, self._flows) if name not in known]
+        return f"no readings of {', '.join(missing)}" if missing else self._why(tag)
 
     def extend(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the virtual tags' readings added; one that cannot be known is BAD and says why."""

@@ -68,7 +68,7 @@ def readings(
     )  # fmt: skip
     with Historian(historian_url(loaded)) as historian, console.progress() as bar:
         report = import_readings(historian, loaded.site, file, options, chosen, _Bar(bar).show)
-    _answer(report, as_json)
+    _answer(report, loaded.site.site.timezone, as_json)
 
 
 def _instant(text: str | None) -> datetime | None:
@@ -99,20 +99,34 @@ class _Bar:
             self._bar.advance(self._stages[stage], done)
 
 
-def _answer(report: ImportReport, as_json: bool) -> None:
+def _answer(report: ImportReport, timezone: str, as_json: bool) -> None:
     from ems import console
-    from plant.times import iso
+    from ems.wording import clock, counted
 
     table = console.table(report.file, "tag", "unit", "column", "values", "missing", "implausible", "already there")
     for tag in report.tags:
         counts = (tag.values, tag.missing, tag.implausible, tag.overlapping)
         table.add_row(tag.tag, tag.unit, tag.column or "calculated", *(f"{count:,}" for count in counts))
-    words = [f"{report.rows:,} rows from {iso(report.start)} to {iso(report.end)}, every {report.step_s:g} s, {report.gaps} gaps"]
+    span = f"from {clock(report.start, timezone)} to {clock(report.end, timezone)}"
+    words = [f"{counted(report.rows, 'row')} {span}, every {report.step_s:g} s, {counted(report.gaps, 'gap')}"]
     words += [_news(report)]
-    words += [f"{report.duplicates:,} rows had a time that came before"] if report.duplicates else []
+    words += _virtual(report)
+    words += [f"{counted(report.duplicates, 'row')} had a time that came before"] if report.duplicates else []
     words += [f"no tag of the site: {', '.join(report.ignored)}"] if report.ignored else []
     words += [f"left out: line {cell.line} {cell.column} {cell.value!r}: {cell.words}" for cell in report.bad]
     console.emit(report, as_json, (table,), "\n".join(words))
+
+
+def _virtual(report: ImportReport) -> list[str]:
+    """What was calculated from the rest, over the whole of the file, and what could not be."""
+    from ems.wording import counted
+
+    made = [tag for tag in report.tags if not tag.column]
+    holes = [f"{tag.tag} in {counted(tag.missing, 'row')}" for tag in made if tag.missing]
+    words = [f"{counted(len(made), 'virtual tag')} calculated over all {counted(report.rows, 'row')}"] if made else []
+    if holes:
+        words[0] += f"; unknown, where an input is missing or the row before lies too far back: {', '.join(holes)}"
+    return words + [f"virtual tag {name} not calculated: {why}" for name, why in report.uncalculated]
 
 
 def _news(report: ImportReport) -> str:

@@ -334,3 +334,39 @@ def test_a_decimal_comma_gets_a_hint(works: Works) -> None:
         works.take(rows)
     works.take(rows, ColumnMap(decimal=","))
     assert works.values("tower_level") == [1.5]
+
+
+def test_virtual_tags_are_calculated_over_the_whole_history_also_of_several_files(tmp_path: Path) -> None:
+    """Levels in one file, flows in another, a later day in a third: as if all had come at once, and the command says so."""
+    site = written(tmp_path)
+
+    def said(name: str, text: str) -> str:
+        (tmp_path / name).write_text(text)
+        command = ems("import", "readings", "--csv", tmp_path / name, "--site", site)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert not [line for line in done.stdout.splitlines() if line != line.rstrip()]
+        return done.stdout
+
+    times = [f"2026-01-01T{hour:02}:{minute:02}Z" for hour in (0, 1) for minute in (0, 15, 30, 45)]
+    levels = said("levels.csv", "time,tower_level\n" + "".join(f"{time},{3 + 0.1 * n}\n" for n, time in enumerate(times[:6])))
+    assert "virtual tag water_demand not calculated: no readings of pump_1_flow, pump_2_flow" in levels
+    flows = said("flows.csv", "time,pump_1_flow,pump_2_flow\n" + "".join(f"{time},40,20\n" for time in times[:6]))
+    assert "6 rows from 2026-01-01 01:00 CET to 2026-01-01 02:15 CET, every 900 s, 0 gaps" in flows
+    assert "1 virtual tag calculated over all 6 rows" in flows
+    assert "water_demand in 1 row" in flows
+    later = said("later.csv", "time,tower_level,pump_1_flow,pump_2_flow\n" + "".join(f"{time},3.6,40,20\n" for time in times[6:]))
+    assert "1 virtual tag calculated over all 2 rows\n" in later
+    with Historian(f"sqlite:///{tmp_path / 'waterworks.sqlite'}") as historian:
+        demand = historian.table(["water_demand"]).columns["water_demand"]
+    assert demand == pytest.approx([28.0] * 5 + [28.0, 60.0])
+
+
+def test_an_empty_line_is_nowhere_and_one_is_one(tmp_path: Path) -> None:
+    site, file = written(tmp_path), tmp_path / "h.csv"
+    file.write_text("time,tower_level\n2026-01-01T00:00Z,1\n2026-01-01T00:15Z,2\n2026-01-01T00:30Z,2\n2026-01-01T03:00Z,2\n")
+    command = ems("import", "readings", "--csv", file, "--site", site)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "1 gap\n" in done.stdout
+    assert done.stderr == ""
