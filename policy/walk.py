@@ -79,18 +79,25 @@ class _Walk:
     def __init__(self, situation: Situation, ahead: Outlook) -> None:
         self.situation, self.ahead, steps = situation, ahead, ahead.steps
         names = [asset for envelope in situation.envelopes for asset in envelope.assets]
-        self.on = {name: np.zeros(steps) for name in names}
-        self.setpoint = {name: np.zeros(steps) for name in names}
-        self.power = {name: np.zeros(steps) for name in names}
+        self.on = {name: [0.0] * steps for name in names}
+        self.setpoint = {name: [0.0] * steps for name in names}
+        self.power = {name: [0.0] * steps for name in names}
         self.levels = {store.name: np.zeros(steps + 1) for store in situation.store_specs}
         self.unserved = {service.name: np.zeros(steps) for service in situation.services}
         self.known: dict[tuple[int, frozenset[str], tuple[float | None, ...]], Operating] = {}
         self.ambient = {store.name: ambient_of(situation, store) for store in situation.store_specs}
         self.power_factor = [self._factor(envelope.power_factor) for envelope in situation.envelopes]
         self.output_factor = [self._factor(envelope.output_factor) for envelope in situation.envelopes]
+        wanted = dict(ahead.demand)
+        self.demand = {service.name: wanted.get(service.name) for service in situation.services}
+        self.stores = {
+            service.name: [store for store in situation.store_specs if store.service == service.name]
+            for service in situation.services
+        }
 
-    def _factor(self, series: Series | None) -> Floats:
-        return np.ones(self.ahead.steps) if series is None else on_steps(self.situation, series)
+    def _factor(self, series: Series | None) -> list[float]:
+        """Plain numbers: looked up one at a time, they are faster than an array's."""
+        return [1.0] * self.ahead.steps if series is None else [float(value) for value in on_steps(self.situation, series)]
 
     def run(self, rule: Rule) -> Walked:
         moment = self._first()
@@ -108,9 +115,10 @@ class _Walk:
             self._stores(step, moment, books)
         for name, level in moment.levels.items():
             self.levels[name][-1] = level
-        return Walked(
-            on=self.on, setpoint=self.setpoint, power_kw=self.power, levels=self.levels, unserved=self.unserved
-        )  # fmt: skip
+        on, setpoint, power = (
+            {name: np.asarray(values) for name, values in found.items()} for found in (self.on, self.setpoint, self.power)
+        )
+        return Walked(on=on, setpoint=setpoint, power_kw=power, levels=self.levels, unserved=self.unserved)
 
     def _first(self) -> Moment:
         levels = {store.name: level_now(self.situation, store) for store in self.situation.store_specs}
@@ -149,12 +157,12 @@ class _Walk:
 
     def _demand(self, step: int, moment: Moment, books: _Books) -> None:
         for service in self.situation.services:
-            left = float(self.ahead.demand_of(service.name)[step]) - books.direct.get(service.name, 0.0)
-            stores = [store for store in self.situation.store_specs if store.service == service.name]
+            wanted, stores = self.demand[service.name], self.stores[service.name]
+            left = (0.0 if wanted is None else float(wanted[step])) - books.direct.get(service.name, 0.0)
             if not stores:
                 self.unserved[service.name][step] = max(0.0, left)
                 continue
-            if not any(name == service.name for name, _ in self.ahead.demand):
+            if wanted is None:
                 continue
             content = [max(moment.levels[store.name] - store.bottom, 1e-9) * _size(store) for store in stores]
             for store, held in zip(stores, content, strict=True):

@@ -90,7 +90,8 @@ def _usable() -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _battery_case() -> tuple[Any, Any]:
+def battery_case() -> tuple[Any, Any]:
+    """Site and situation of battery, PV and load over 192 steps."""
     from plant.assets import Service, Store
     from policy.instances import battery, made_prices, made_site, made_situation
 
@@ -114,17 +115,17 @@ def _battery() -> tuple[Row, ...]:
     """Battery, PV and load over 192 steps: a plan on a warm model against building and solving the bare program."""
     from policy.strategies.optimal import Optimal
 
-    site, situation = _battery_case()
+    site, situation = battery_case()
     strategy = Optimal(site)
     return (
         ratio_row(
             name="policy.battery", value=cpu_s(lambda: strategy.propose(situation), repeat=3), unit="s",
-            reference="direct highspy build and solve", reference_value=cpu_s(lambda: _bare(situation), repeat=3), most=5.0,
+            reference="direct highspy build and solve", reference_value=cpu_s(lambda: direct(situation), repeat=3), most=5.0,
         ),
     )  # fmt: skip
 
 
-def _bare(situation: Any) -> float:
+def direct(situation: Any) -> float:
     """The battery case written straight into highspy: charge, discharge, buy, sell, level."""
     import highspy
 
