@@ -71,7 +71,7 @@ def whatif(
         from ems.whatif_traces import write
 
         write(traces, loaded.site, found)
-    emit(document(found), as_json, tables=(_table(found),))
+    emit(document(found), as_json, tables=(_table(found, loaded.site.site.timezone),))
 
 
 def document(found: WhatIf) -> dict[str, object]:
@@ -85,16 +85,21 @@ def document(found: WhatIf) -> dict[str, object]:
     }
 
 
-def _table(found: WhatIf) -> RichTable:
+def _table(found: WhatIf, timezone: str) -> RichTable:
     from ems.console import table
+    from ems.wording import clock, counted
 
-    made = table(
-        f"{found.days:g} days from {iso(found.start)}, {found.futures} futures: mean (p5 to p95)", "figure", *found.strategies
-    )
+    start, many = clock(found.start, timezone), counted(found.futures, "future")
+    made = table(f"{found.days:g} days from {start}, {many}: mean (p5 to p95)", "figure", *found.strategies)
     keys = next(iter(found.strategies.values())).kpi
     for key in keys:
         cells = (answer.kpi[key] for answer in found.strategies.values())
-        made.add_row(key, *(f"{cell.mean:,.4g} ({cell.p5:,.4g} to {cell.p95:,.4g})" for cell in cells))
+        made.add_row(key, *(f"{_number(cell.mean)} ({_number(cell.p5)} to {_number(cell.p95)})" for cell in cells))
     for rule in dict.fromkeys(rule for answer in found.strategies.values() for rule in answer.violations):
         made.add_row(rule, *(f"{answer.violations.get(rule, 0.0):.0%} of futures" for answer in found.strategies.values()))
     return made
+
+
+def _number(value: float) -> str:
+    """Four digits, without powers of ten."""
+    return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.4g}"

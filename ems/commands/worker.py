@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,10 +48,10 @@ def worker(
     from ems.worker import NAMES, Worker, serve
     from plant.errors import EmsError
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S%z")
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it warns whenever a look for jobs waits for one being done
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it writes down whole questions, keys included
     with opened(site) as (loaded, historian), stoppable():
+        _log_in(loaded.site.site.timezone)
         works = Worker(loaded, historian)
         if not once:
             serve(works, loaded.site)
@@ -64,6 +65,24 @@ def worker(
     failed = [job for job in done if job.state is JobState.FAILED]
     if failed:
         raise EmsError("; ".join(f"{job.name}: {job.words}" for job in failed))
+
+
+def _log_in(timezone: str) -> None:
+    """Log on stderr, in the site's own time."""
+    import logging
+    from zoneinfo import ZoneInfo
+
+    from ems.wording import localised
+    from plant.times import UTC
+
+    class Line(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            time = datetime.fromtimestamp(record.created, UTC)
+            return f"{time.astimezone(ZoneInfo(timezone)):%Y-%m-%d %H:%M:%S %Z} {localised(super().format(record), time, timezone)}"
+
+    shown = logging.StreamHandler()
+    shown.setFormatter(Line("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[shown])
 
 
 def _table(jobs: Sequence[Job], timezone: str) -> RichTable:
