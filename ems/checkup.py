@@ -17,7 +17,7 @@ from ems.outlook import MODEL, NAMES, NOTED_AFTER
 from ems.recover import unended
 from ems.registry import State, registry_of
 from ems.site import calibration_of, plant_of
-from ems.wording import clock
+from ems.wording import clock, counted
 from plant.errors import EmsError, NotConnectedError
 from plant.tags import Quality
 
@@ -42,7 +42,13 @@ def checkup(file: Path | None, *, plant: bool) -> tuple[Finding, ...]:
     except EmsError as error:
         return (Finding(what="site file", well=False, words=str(error)),)
     site = loaded.site
-    findings = [Finding(what="site file", well=True, words=f"{loaded.file}: {len(site.assets)} assets, {len(site.tags)} tags")]
+    findings = [
+        Finding(
+            what="site file",
+            well=True,
+            words=f"{loaded.file}: {counted(len(site.assets), 'asset')}, {counted(len(site.tags), 'tag')}",
+        )
+    ]
     free = shutil.disk_usage(loaded.folder).free
     findings.append(Finding(what="disk", well=free > LEAST_FREE_BYTES, words=f"{free / 2**30:.1f} GiB free"))
     try:
@@ -67,7 +73,7 @@ def _found(what: str, look: Callable[[], tuple[bool, str]]) -> Finding:
 
 
 def _journal(historian: Historian) -> tuple[bool, str]:
-    return True, f"{historian.verify()} rows, chain unbroken"
+    return True, f"{counted(historian.verify(), 'row')}, chain unbroken"
 
 
 def _commands(historian: Historian) -> tuple[bool, str]:
@@ -139,4 +145,4 @@ def _plant(loaded: LoadedSite) -> tuple[bool, str]:
         words = "the plant of a demo ends with the demo, and left its account behind (plant.json); --no-plant leaves it out"
         return False, f"{error}: {words}"
     bad = [f"{reading.tag} ({reading.words})" for reading in snapshot.readings if reading.quality is Quality.BAD]
-    return not bad, f"{len(snapshot.readings)} tags read" + (f", BAD: {', '.join(bad)}" if bad else "")
+    return not bad, f"{counted(len(snapshot.readings), 'tag')} read" + (f", BAD: {', '.join(bad)}" if bad else "")

@@ -46,6 +46,7 @@ def check(
     from ems import console
     from ems.config import historian_url, load
     from ems.database import Database
+    from ems.wording import counted
 
     loaded = load(site)
     known = loaded.site
@@ -66,7 +67,7 @@ def check(
         "historian": shown,
         **counts,
     }
-    said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    said = ", ".join(counted(count, name.removesuffix("s").replace("_", " ")) for name, count in counts.items())
     console.emit(answer, as_json, words=f"{loaded.file}: good ({said}; mode {known.control.mode.value}; historian {shown})")
 
 

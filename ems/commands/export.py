@@ -39,6 +39,7 @@ def export(
     from ems.config import historian_url, load
     from ems.export import WHATS, Span, moment
     from ems.historian import Historian
+    from ems.wording import counted
     from plant.errors import ConfigError
 
     if what not in WHATS:
@@ -57,7 +58,7 @@ def export(
     if out is not None:
         units = {column.name: column.unit for column in made.columns if column.unit}
         answer = {"file": str(out), "what": what, "format": form, "rows": rows, "timezone": zone.key, "units": units}
-        console.emit(answer, as_json, words=f"{out}: {rows:,} rows")
+        console.emit(answer, as_json, words=f"{out}: {counted(rows, 'row')}")
 
 
 def _names(tags: str) -> tuple[str, ...]:

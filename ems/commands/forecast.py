@@ -94,8 +94,9 @@ def document(found: Backtest) -> dict[str, object]:
 
 def _table(found: Backtest) -> RichTable:
     from ems.console import table
+    from ems.wording import counted
 
-    shown = table(f"{found.origins} origins", "model", "MAE", "RMSE", "WAPE", "MASE", "pinball", "80 % band holds")
+    shown = table(counted(found.origins, "origin"), "model", "MAE", "RMSE", "WAPE", "MASE", "pinball", "80 % band holds")
     for made in found.made:
         score = made.accuracy
         numbers = (score.mae, score.rmse, score.wape, score.mase, score.pinball, score.coverage80)

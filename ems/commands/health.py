@@ -276,7 +276,10 @@ def _write(out: Path, read: Recordings, judged: dict[str, Judgement], alarms: di
 
 
 def _summary(document: dict[str, object], out: Path) -> str:
-    lines = [f"{document['rows']} rows of {document['groups']} groups, {document['alarms']} alarms: {out}"]
+    from ems.wording import counted
+
+    counts = [counted(int(str(document[key])), key.removesuffix("s")) for key in ("rows", "groups", "alarms")]
+    lines = [f"{counts[0]} of {counts[1]}, {counts[2]}: {out}"]
     found = document.get("metrics")
     if found is not None:
         lines += [

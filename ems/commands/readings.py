@@ -131,11 +131,15 @@ def _virtual(report: ImportReport) -> list[str]:
 
 def _news(report: ImportReport) -> str:
     """What the historian holds now that it did not hold before."""
+    from ems.wording import counted
+
     there = report.values - report.fresh
+    old = f"{counted(there, 'value')} {'was' if there == 1 else 'were'} there already and kept as before"
+    new = f"{counted(report.fresh, 'value')} {'is' if report.fresh == 1 else 'are'} new"
     if not report.values:
         return "nothing to store: the file holds no value of a tag of the site"
     if report.replaced:
-        return f"{report.fresh:,} values are new, {report.replaced:,} took the place of those that were there"
+        return f"{new}, {report.replaced:,} took the place of those that were there"
     if not report.fresh:
-        return f"nothing new: all {there:,} values were there already and were kept as they are"
-    return f"{report.fresh:,} values are new" + (f"; {there:,} were there already and were kept as they are" if there else "")
+        return f"nothing new: {old}"
+    return new + (f"; {old}" if there else "")

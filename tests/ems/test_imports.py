@@ -311,11 +311,11 @@ def test_the_same_again_is_nothing_new(tmp_path: Path) -> None:
         return " ".join(done.stdout.split())
 
     assert "2 values are new" in said()
-    assert "nothing new: all 2 values were there already and were kept as they are" in said()
+    assert "nothing new: 2 values were there already and kept as before" in said()
     assert "0 values are new, 2 took the place of those that were there" in said("--overlap", "replace")
     assert json.loads(said("--json"))["fresh"] == 0
     file.write_text(file.read_text() + "2026-01-01T00:30Z,3\n")
-    assert "1 values are new; 2 were there already" in said()
+    assert "1 value is new; 2 values were there already" in said()
 
 
 @pytest.mark.parametrize("option", ["--csv", "--parquet", "--map"])
