@@ -279,12 +279,12 @@ def test_the_worker_goes_through_a_day(here: LoadedSite) -> None:
         worker = Worker(works_site, historian, lambda: END)
         done = {name: worker.do_due(name) for name in ("train", "forecast", "accuracy", "retention")}
         assert done["train"] is not None
-        assert done["train"].words == "1 of 1 models trained"
+        assert done["train"].words == "1 of 1 model trained"
         assert (done["train"].done, done["train"].total) == (1, 1)
         assert done["forecast"] is not None
-        assert done["forecast"].words == "1 forecasts of 1 targets"
+        assert done["forecast"].words == "1 forecast of 1 target"
         assert done["accuracy"] is not None
-        assert done["accuracy"].words == "1 models watched, 0 alarms"
+        assert done["accuracy"].words.startswith("1 model watched, 0 alarms; not judged for lack of readings after their forecasts")
         assert done["retention"] is None
         record = registry_of(works_site, historian).serving(f"forecast/{TARGET}")
         assert record is not None
@@ -310,7 +310,7 @@ def test_models_that_may_not_be_loaded_are_trained_anew(here: LoadedSite, monkey
         worker._now = lambda: END + timedelta(days=2)
         job = worker.do_due("forecast")
         assert job is not None
-        assert job.words == "0 forecasts of 0 targets; none of water_demand"
+        assert job.words.startswith("0 forecasts of 0 targets; none of water_demand")
         assert [waiting.name for waiting in worker.jobs.waiting(END)] == ["train"]
 
 
