@@ -20,6 +20,7 @@ from policy.compiled import Compiled, Key, Program
 from policy.fixed import Fixed
 from policy.numbers import Facts, numbers
 from policy.outlook import Outlook
+from policy.search import RELAXED
 from policy.solve import Solver
 from policy.strategies.optimal import Optimal, Worked
 
@@ -123,7 +124,7 @@ class _Court:
         program = self._program(wishes)
         program.cost[:] = 0.0
         purse = self.strategy.purse()
-        return not Solver(program, purse).relaxed(purse.iterations).infeasible
+        return not Solver(program, purse).relaxed(RELAXED * purse.iterations).infeasible
 
     def _least(self, given: tuple[_Wish, ...], newest: tuple[_Wish, ...], asked: tuple[_Wish, ...]) -> tuple[_Wish, ...]:
         """As few of the asked as cannot be had together with the given."""

@@ -131,29 +131,33 @@ class _Walk:
         )
 
     def _operate(self, index: int, envelope: Envelope, step: int, moment: Moment, books: _Books) -> None:
-        running = frozenset(name for name in envelope.assets if moment.on[name])
+        running = frozenset([name for name in envelope.assets if moment.on[name]])
         done = self._done(index, envelope, running, moment.setpoints)
-        powers = dict.fromkeys(envelope.assets, 0.0)
+        powers: dict[str, float] = {}
         if done.regime is not None:
             names = envelope.regimes[done.regime].running
-            powers.update(zip(names, done.power_kw, strict=True))
+            powers = dict(zip(names, done.power_kw, strict=True))
             for name, setpoint in zip(names, done.setpoints, strict=True):
                 self.setpoint[name][step] = setpoint
         factor = self.power_factor[index][step]
         for number, name in enumerate(envelope.assets):
             standby = envelope.off_power_kw[number] if envelope.off_power_kw and name not in running else 0.0
-            self.on[name][step] = 1.0 if name in running else 0.0
-            self.power[name][step] = powers[name] * factor + standby
+            if name in running:
+                self.on[name][step] = 1.0
+            self.power[name][step] = powers.get(name, 0.0) * factor + standby
         books.put(envelope.store, envelope.service, done.output_per_h * self.output_factor[index][step])
-        books.put(envelope.input_store, None, -done.input_per_h)
-        books.put(envelope.second_store, None, done.second_output_per_h)
+        if envelope.input_store is not None:
+            books.put(envelope.input_store, None, -done.input_per_h)
+        if envelope.second_store is not None:
+            books.put(envelope.second_store, None, done.second_output_per_h)
 
     def _done(self, index: int, envelope: Envelope, running: frozenset[str], setpoints: Mapping[str, float | None]) -> Operating:
         """Where the machines of an envelope run; rules seldom change set-points, so what was found once is kept."""
-        key = (index, running, tuple(setpoints[name] for name in envelope.assets))
-        if key not in self.known:
-            self.known[key] = at_setpoints(envelope, running, setpoints)
-        return self.known[key]
+        key = (index, running, tuple([setpoints[name] for name in envelope.assets]))
+        done = self.known.get(key)
+        if done is None:
+            done = self.known[key] = at_setpoints(envelope, running, setpoints)
+        return done
 
     def _demand(self, step: int, moment: Moment, books: _Books) -> None:
         for service in self.situation.services:

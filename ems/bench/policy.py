@@ -74,6 +74,25 @@ def _planned(assets: int, most_s: float) -> tuple[Row, ...]:
     )
 
 
+def _at_most_60_s() -> tuple[Row, ...]:
+    """What 500 assets reach where no solve may take longer than 60 s: CPU, and the gap that is proven (100 % = none)."""
+    from policy.instances import works
+    from policy.layout import layout
+    from policy.strategies.optimal import Optimal
+
+    made = works(500, STEPS, step_s=STEP_S)
+    strategy = Optimal(replace(made.site, control=replace(made.site.control, work_limit=100_000, time_limit_s=60.0)))
+    facts = strategy.facts(made.situation)
+    strategy.model(layout(made.site, made.situation, facts.ahead))  # built once in the life of a process
+    begin = time.process_time()
+    plan = strategy.propose(made.situation)
+    rows = (
+        limit_row(name="policy.plan.500", value=time.process_time() - begin, unit="s", most=60.0),
+        limit_row(name="policy.gap.500", value=100.0 * (1.0 if plan.gap is None else plan.gap), unit="%", most=1.0),
+    )
+    return tuple(replace(row, goal="for information", ok=None) for row in rows)
+
+
 def _usable() -> tuple[Row, ...]:
     """CPU until a usable plan exists that needs no solver: the price rule's, lawful by the invariants."""
     from policy.instances import works
@@ -161,6 +180,7 @@ BENCHES = (
     Bench(name="policy.handling.500", run=lambda: _handled(500), by_name_only=True),
     Bench(name="policy.plan.20", run=lambda: _planned(20, 2.0)),
     Bench(name="policy.plan.100", run=lambda: _planned(100, 10.0)),
+    Bench(name="policy.plan.500", run=_at_most_60_s, by_name_only=True),
     Bench(name="policy.usable", run=_usable),
     Bench(name="policy.battery", run=_battery),
 )
