@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
@@ -30,7 +31,7 @@ FAR_GAP = 0.2
 AGAIN_SHARE = 0.3
 """Share of a machine's fractional binaries that each step settles when it is planned again."""
 WORTH = 1e-3
-"""A machine is planned again where its relaxation promises to save so much of what the plan costs."""
+"""A machine is planned again where its relaxation promises to save so much of what the plan costs, and as long as it may."""
 STAND_BACK = 0.1
 """What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""
 FEW = 200
@@ -189,7 +190,7 @@ class _Search:
             self.solver.freed(columns)
             relaxed = self.solver.settled(columns[:0], x[:0])
             if relaxed.x is not None and relaxed.objective < value - WORTH * abs(value):
-                found = self._whole(relaxed, columns, AGAIN_SHARE, value)
+                found = self._whole(relaxed, columns, AGAIN_SHARE, value - WORTH * abs(value))
                 if found.x is not None:
                     x, value = found.x, found.objective
             self.solver.held(columns, np.round(x[columns]))
@@ -213,7 +214,7 @@ class _Search:
                 break
             nearest = np.floor(solved.x[left] + 0.5)
             away = np.abs(solved.x[left] - nearest) + STAND_BACK * (nearest < 0.5)
-            order = np.argsort(away, kind="stable")[: max(1, int(share * left.size))]
+            order = np.argsort(away, kind="stable")[: ceil(share * left.size)]
             solved = self._settled(left[order], nearest[order])
             if solved.objective >= most:
                 return replace(solved, x=None)
