@@ -11,6 +11,7 @@ from plant.site import Site
 from plant.table import Table
 from twin_sim.calibrate_check import credibility, level_checks
 from twin_sim.calibrate_groups import GroupLaw, groups_of, learn, parameters, regimes
+from twin_sim.calibrate_heat import learn_net, machines_believed, nets
 from twin_sim.calibrate_stores import learn_flow, learn_store
 from twin_sim.calibration import Calibration, LearnedStore
 
@@ -43,21 +44,35 @@ def calibrate(site: Site, history: Table) -> Calibration:
     laws = _laws(site, history)
     judged = _laws(site, history.before(split))
     late = history.since(split)
-    stores = tuple(learn_store(site, store, history) for store in site.stores)
+    warm = nets(site)
+    heated = {store.name for net in warm for store in net.stores}
+    stores = tuple(learn_store(site, store, history) for store in site.stores if store.name not in heated)
     sizes = _sizes(site, stores)
-    flows = tuple(learn_flow(site, flow, history, sizes) for flow in site.flows if {flow.source, flow.target} <= set(sizes))
+    flows = tuple(
+        learn_flow(site, flow, history, sizes) for flow in site.flows if {flow.source, flow.target} <= set(sizes) - heated
+    )
+    heat = tuple(learn_net(site, net, history) for net in warm)
     end = _instant(history.times[-1])
     return Calibration(
         site=site.site.name,
         start=_instant(history.times[0]),
         end=end,
-        assets=tuple(learned for law in laws for learned in parameters(law)),
+        assets=(
+            *(learned for law in laws for learned in parameters(law)),
+            *(learned for found in heat for learned in found.assets),
+        ),
         groups=tuple(regimes(law) for law in laws),
-        stores=stores,
-        flows=flows,
-        credibility=tuple(found for law in judged for found in credibility(law, site, late, end, site.control.cv_rmse_bound)),
-        level_checks=level_checks(judged, site, late, sizes),
-        words=_words(site, laws, stores, tuple(flow.words for flow in flows)),
+        stores=(*stores, *(store for found in heat for store in found.stores)),
+        flows=(*flows, *(flow for found in heat for flow in found.flows)),
+        credibility=(
+            *(found for law in judged for found in credibility(law, site, late, end, site.control.cv_rmse_bound)),
+            *(found for net in warm for found in machines_believed(site, net, history, split, end)),
+        ),
+        level_checks=level_checks(judged, site, late, {name: size for name, size in sizes.items() if name not in heated}),
+        words=(
+            *_words(site, laws, stores, tuple(flow.words for flow in flows)),
+            *(words for found in heat for words in found.words),
+        ),
     )
 
 
