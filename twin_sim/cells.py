@@ -45,6 +45,8 @@ class Cells:
         Runs; should run; past its start-up; under local control; out of order.
     free_s, since_s
         Second from which it may change; of its last change.
+    setpoint, reached
+        What it is told; where it is on its way there. The same array unless a machine states a ramp.
     power, output, intake
         As booked now, kW and service units per hour. `run_…` is what it would be while producing.
     level, ahead, gain
@@ -75,6 +77,7 @@ class Cells:
         self.starts: Ints = np.zeros(shape, dtype=np.int64)
         self.free_s, self.since_s = np.full(shape, LONG_AGO_S), np.full(shape, LONG_AGO_S)
         self.setpoint: Floats = np.zeros(shape)
+        self.reached: Floats = self.setpoint
         self.power, self.run_power = np.zeros(shape), np.zeros(shape)
         self.output, self.run_output = np.zeros(shape), np.zeros(shape)
         self.intake, self.run_intake = np.zeros(shape), np.zeros(shape)

@@ -46,7 +46,7 @@ def _of(companions: Companions, mask: int) -> list[Regime]:
 def _fill(companions: Companions, regimes: list[Regime], ensemble: Ensemble, futures: npt.NDArray[np.int64]) -> None:
     """Operating point of a combination at the set-points in some futures; the flow is booked on its first machine."""
     members = [companions.rows[companions.names.index(name)] for name in regimes[0].running]
-    setpoints = ensemble.setpoint[members][:, futures]
+    setpoints = ensemble.reached[members][:, futures]
     output, power, intake = at_setpoints(regimes, setpoints)
     for number, row in enumerate(members):
         ensemble.run_power[row, futures] = power[number]

@@ -22,6 +22,7 @@ from twin_sim.layout import Block, Layout
 from twin_sim.lived import Recorder
 from twin_sim.local import LocalControllers
 from twin_sim.outside import Outside
+from twin_sim.ramps import ramps_of
 from twin_sim.script import Script
 from twin_sim.state import TwinState, setpoint_of
 
@@ -93,6 +94,9 @@ class Ensemble(Cells):
         for follower in self._followers:
             self._follows[follower.block.rows] = True
         self._begin(state)
+        self._ramps = ramps_of(layout)
+        if self._ramps is not None:
+            self._ramps.begin(self)
         self._plan_failures()
         self.environment.process(self._clock())
 
@@ -162,6 +166,8 @@ class Ensemble(Cells):
             self._drive(step, time)
         for script in self.scripts:
             script.apply(self, time)
+        if self._ramps is not None:
+            self._ramps.move(self)
         np.multiply(self.level, self.decay, out=self.ahead)
         self.ahead += self.gain
         for script in self.scripts:
@@ -213,7 +219,7 @@ class Ensemble(Cells):
         now_s = self.tick_number * self.tick_s
         running_s = np.asarray(now_s - self.since_s[rows]) if "running_s" in block.kind.depends_on else None
         conditions = self.outside.conditions(block, self._driver_step, self.level, running_s)
-        working = block.kind.running(self.setpoint[rows], conditions)
+        working = block.kind.running(self.reached[rows], conditions)
         self.run_power[rows] = working.power_kw
         self.run_output[rows] = working.output_per_h
         self.run_intake[rows] = working.input_per_h
@@ -267,6 +273,8 @@ class Ensemble(Cells):
             Whether machines that share a store with one that changed before them are to be looked at again.
         """
         change = (self.want & ~self.failed) != self.on if self.drivers.failures else self.want != self.on
+        if self._ramps is not None:
+            change[self._ramps.rows] &= ~self._ramps.holds(self)
         cells = np.flatnonzero(change)
         if not cells.size:
             return False
@@ -349,6 +357,8 @@ class Ensemble(Cells):
     def adjust(self, row: int, setpoint: float) -> None:
         """Another set-point of one machine in all futures."""
         self.setpoint[row] = float(np.clip(setpoint, self.layout.setpoint_low[row], self.layout.setpoint_high[row]))
+        if self._ramps is not None:
+            self._ramps.told(self, row)
         if self._driver_step >= 0:
             self.ask(next(block for block in self.layout.blocks if block.rows.start <= row < block.rows.stop))
 
