@@ -107,7 +107,7 @@ class _Search:
         else:
             self._try("hours of local control", local_choices(self.plan, self.fixed), nothing, blank)
         self.solver.freed()
-        relaxed = self.solver.relaxed(RELAXED * self.purse.iterations)
+        relaxed = self.solver.relaxed(RELAXED * self.purse.iterations, near=bool(self.found) and shifted is not None)
         if relaxed.x is None:
             if self.found:
                 return self._searched()
@@ -118,7 +118,7 @@ class _Search:
         if all(len(regime.output) > 1 for regime in self.plan.regimes):
             self._try("relaxed plan cut at 0.2", rounded(self.plan, shares, 0.2), shares, relaxed.x)
         near = FAR_GAP if shifted is not None and self._open().size <= DIVED else GOOD_GAP
-        if self._gap() > near and not self._dive(relaxed):
+        if relaxed.cut is Cut.NONE and self._gap() > near and not self._dive(relaxed):
             self._pieces(relaxed.x)
         if not self.found:
             self._try("relaxed plan cut at 0.5", rounded(self.plan, shares, 0.5), shares, relaxed.x)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import highspy
@@ -12,6 +12,15 @@ from plant.orders import Cut
 from plant.table import Floats
 from policy.compiled import Places, Program
 
+LARGE = 20_000
+"""Programs with more rows are relaxed by row generation."""
+LAZY = ("ramp_up", "ramp_down", "min_up", "min_down", "import_hard", "import_soft", "export_most", "peak_window")
+"""Lazy constraints: families of which a relaxed plan breaks few rows (251 of 38,584 at 100 assets); the last four alone tie the
+stores of a site together."""
+ROUNDS = 20
+"""Rounds of row generation; what is still broken after them comes in at once."""
+BROKEN = 1e-7
+"""A row that is missed by more is broken: what HiGHS calls feasible."""
 DISPATCH = 20
 """Simplex iterations per binary that a dispatch may take: far more than it needs."""
 
@@ -64,19 +73,45 @@ class Solver:
     """
 
     def __init__(self, problem: Program, purse: Purse) -> None:
-        maker: Any = highspy.Highs
-        self._problem, self._purse, self._highs = problem, purse, maker()
-        for name, value in (
-            ("output_flag", False), ("threads", 1), ("random_seed", 0), ("solver", "simplex"),
-        ):  # fmt: skip
-            self._highs.setOptionValue(name, value)
+        self._problem, self._purse, self._highs = problem, purse, _highs()
+        self._large = problem.row_lower.size > LARGE
         self._highs.passModel(_lp(problem))
         self._binary = np.flatnonzero(problem.compiled.binary).astype(np.int32)
 
-    def relaxed(self, most: int) -> Solved:
-        """The relaxation, in at most so many simplex iterations: its objective is a bound on every plan."""
-        self._highs.setOptionValue("simplex_iteration_limit", most)
-        return self._run()
+    def relaxed(self, most: int, *, near: bool = True) -> Solved:
+        """The relaxation, in at most so many simplex iterations: its objective is a bound on every plan.
+
+        Parameters
+        ----------
+        near
+            The solve before was of a good plan, so that a large program begins at its basis; others always do.
+        """
+        if self._large:
+            return self._generated(most, near)
+        return self._run(most=most)
+
+    def _generated(self, most: int, near: bool) -> Solved:
+        """The relaxation by row generation: first without lazy constraints, then with those that its solution breaks.
+
+        What no solution breaks need not stand in the program, so the optimum is that of the whole. Where the work is used up in
+        a round, the round before gives the solution and the bound.
+        """
+        rows = _Rows(self._problem, self._highs.getBasis() if near else None, self._purse.time_limit_s)
+        best: Solved | None = None
+        for _ in range(ROUNDS):
+            solved = self._run(rows.highs, most=most)
+            most = max(0, most - solved.work)
+            if solved.x is None:
+                break
+            best = solved
+            if not rows.added(solved.x):
+                break
+        if best is None or solved.infeasible:
+            return solved
+        self._highs.setBasis(rows.basis())
+        if solved.x is not None:
+            solved = self._run(most=most)
+        return solved if solved.x is not None or solved.infeasible else replace(best, cut=solved.cut, prices=None)
 
     def settled(self, columns: Places, values: Floats, *, priced: bool = False) -> Solved:
         """The relaxation with some more binaries fixed; starts from the basis of the solve before."""
@@ -125,16 +160,20 @@ class Solver:
         self._highs.changeColsIntegrality(self._binary.size, self._binary, np.zeros(self._binary.size, dtype=np.uint8))
         return solved
 
-    def _run(self, *, branching: bool = False, priced: bool = True) -> Solved:
-        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + self._purse.time_limit_s)
-        self._highs.run()
-        info, status = self._highs.getInfo(), self._highs.getModelStatus()
-        solved = self._read(info, status, branching, priced and not branching)
+    def _run(self, other: Any = None, *, most: int | None = None, branching: bool = False, priced: bool = True) -> Solved:
+        """Run HiGHS, or another object of it that keeps its own time, in at most so many iterations (None = as before)."""
+        highs = self._highs if other is None else other
+        if most is not None:
+            highs.setOptionValue("simplex_iteration_limit", most)
+        if other is None:
+            highs.setOptionValue("time_limit", highs.getRunTime() + self._purse.time_limit_s)
+        highs.run()
+        solved = self._read(highs, branching, priced and not branching)
         self._purse.spend(solved)
         return solved
 
-    def _read(self, info: Any, status: highspy.HighsModelStatus, branching: bool, priced: bool) -> Solved:
-        statuses = highspy.HighsModelStatus
+    def _read(self, highs: Any, branching: bool, priced: bool) -> Solved:
+        info, status, statuses = highs.getInfo(), highs.getModelStatus(), highspy.HighsModelStatus
         optimal, work = status == statuses.kOptimal, max(0, info.simplex_iteration_count)
         infeasible = status in (statuses.kInfeasible, statuses.kUnboundedOrInfeasible)
         cut = Cut.NONE if optimal or infeasible else Cut.TIME if status == statuses.kTimeLimit else Cut.WORK
@@ -143,18 +182,92 @@ class Solver:
             return Solved(x=None, objective=np.inf, bound=-np.inf, cut=cut, infeasible=infeasible, work=work)
         value = info.objective_function_value + self._problem.offset
         bound = info.mip_dual_bound + self._problem.offset if branching else value
-        solution = self._highs.getSolution()
+        solution = highs.getSolution()
         prices = np.asarray(solution.row_dual) if priced else None
         return Solved(x=np.asarray(solution.col_value), objective=value, bound=bound, cut=cut, work=work, prices=prices)
 
 
-def _lp(problem: Program) -> highspy.HighsLp:
-    matrix = problem.matrix.copy()
+class _Rows:
+    """A large program with some of its rows, in a HiGHS object of its own: at first without lazy constraints.
+
+    Parameters
+    ----------
+    problem
+        The program.
+    basis
+        Where to begin; lazy constraints that are tight there stand in the program from the start. None = from nothing.
+    time_limit_s
+        For all rounds together.
+    """
+
+    def __init__(self, problem: Program, basis: Any, time_limit_s: float) -> None:
+        self.highs = _highs()
+        self.highs.setOptionValue("time_limit", time_limit_s)
+        self._problem, self._matrix = problem, problem.matrix.tocsr()
+        out = np.zeros(problem.row_lower.size, dtype=np.bool_)
+        for family in LAZY:
+            for places in problem.compiled.row[family].values():
+                out[places] = True
+        warm = basis is not None and basis.valid
+        if warm:
+            status = basis.row_status
+            for row in np.flatnonzero(out):
+                out[row] = status[row] == highspy.HighsBasisStatus.kBasic
+        self._in, self._out = np.flatnonzero(~out), np.flatnonzero(out)
+        self.highs.passModel(_lp(problem, self._in))
+        if warm:
+            basis.row_status = [status[row] for row in self._in]
+            self.highs.setBasis(basis)
+
+    def added(self, x: Floats) -> bool:
+        """Put in the rows that a solution breaks; False if there are none."""
+        lower, upper, made = self._problem.row_lower[self._out], self._problem.row_upper[self._out], self._matrix[self._out] @ x
+        broken = (made < lower - BROKEN) | (made > upper + BROKEN)
+        rows, new = self._out[broken], self._matrix[self._out[broken]]
+        if rows.size:
+            begins, columns = new.indptr[:-1].astype(np.int32), new.indices.astype(np.int32)
+            self.highs.addRows(rows.size, lower[broken], upper[broken], new.nnz, begins, columns, new.data)
+        self._in, self._out = np.concatenate([self._in, rows]), self._out[~broken]
+        return bool(rows.size)
+
+    def basis(self) -> Any:
+        """The basis of the last run for the whole program: rows that are not in are slack."""
+        basis = self.highs.getBasis()
+        status = [highspy.HighsBasisStatus.kBasic] * self._problem.row_lower.size
+        for row, found in zip(self._in, basis.row_status, strict=True):
+            status[row] = found
+        basis.row_status = status
+        return basis
+
+
+def _highs() -> Any:
+    maker: Any = highspy.Highs
+    made = maker()
+    for name, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("solver", "simplex")):
+        made.setOptionValue(name, value)
+    return made
+
+
+def _lp(problem: Program, rows: Places | None = None) -> highspy.HighsLp:
+    """The program for HiGHS, or some rows of it."""
+    matrix, lower, upper = problem.matrix.copy(), problem.row_lower, problem.row_upper
+    if rows is not None:
+        matrix, lower, upper = matrix.tocsr()[rows].tocsc(), lower[rows], upper[rows]
     matrix.eliminate_zeros()
     lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = problem.cost.size, problem.row_lower.size
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = problem.cost, problem.lower, problem.upper
-    lp.row_lower_, lp.row_upper_ = problem.row_lower, problem.row_upper
+    lp.num_col_, lp.num_row_ = problem.cost.size, lower.size
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = problem.cost, problem.lower, _upper(problem)
+    lp.row_lower_, lp.row_upper_ = lower, upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
     return lp
+
+
+def _upper(problem: Program) -> Floats:
+    """Upper bounds of columns; of a large program also of weights, whose rows imply them: the dual simplex flips boxed columns."""
+    upper = problem.upper
+    if problem.row_lower.size > LARGE:
+        upper = upper.copy()
+        for places in problem.compiled.column["w"].values():
+            upper[places] = np.minimum(upper[places], 1.0)
+    return upper
