@@ -46,20 +46,27 @@ DAY_S = 86400.0
 TICK_S = 900.0
 """Changes are located inside a tick; the energy rows beside the times show what that is worth."""
 KINDS = ("heat_pump", "pump", "compressor", "production_line", "battery", "pv", "load")
-SHARES = {100: (34, 11, 11, 11, 11, 11, 11), 20: (8, 2, 2, 2, 2, 2, 2)}
-"""Machines per kind: the demo's kinds in equal parts, but a third with a room of their own."""
+SPACED = {"heat_pump": 34, "pump": 11, "compressor": 11, "production_line": 11}
+"""So many machines of a kind have triggers at their full distance; those of more are spread over the same span."""
+GROWTH_ASSETS, GROWTH_FUTURES = (50, 100, 200, 350, 500), (1, 10, 100, 1000, 10000)
+
+
+def counts_of(assets: int) -> dict[str, int]:
+    """Machines per kind: the demo's kinds in equal parts, but at least a third with a room of their own."""
+    each = assets * 2 // 3 // (len(KINDS) - 1)
+    return {kind: assets - each * (len(KINDS) - 1) if kind == "heat_pump" else each for kind in KINDS}
 
 
 def site_of(assets: int, futures: int = 200) -> Site:
     """A works of so many machines: every heat pump has its room, the rest share four stores."""
-    counts = dict(zip(KINDS, SHARES[assets], strict=True))
+    counts = counts_of(assets)
     stores, machines = [*_shared(counts)], []
     for kind in KINDS:
         for number in range(counts[kind]):
             name = f"{kind}_{number}"
             if kind == "heat_pump":
                 stores.append(_store(f"room_{number}", f"heat_{number}", 40.0 + number, 19.0, 23.0, loss_b=1.2, ambient="outdoor"))
-            machines.append(_asset(kind, name, number))
+            machines.append(_asset(kind, name, number, number * min(1.0, SPACED.get(kind, 1) / counts[kind])))
     names = dict.fromkeys(store.service for store in stores)
     return Site(
         site=Identity(name="bench", simulated=True),
@@ -98,21 +105,21 @@ def _shared(counts: dict[str, int]) -> list[Store]:
     ]
 
 
-def _asset(kind: str, name: str, number: int) -> Asset:
+def _asset(kind: str, name: str, number: int, apart: float) -> Asset:
     made: dict[str, tuple[dict[str, Any], str | None, str | None, LocalControl]] = {
         "heat_pump": (
             {"power_kw": 14.0, "cop": 3.2},
             f"heat_{number}",
             f"room_{number}",
-            LevelTrigger(kind="level", store=f"room_{number}", start=20.0 + 0.01 * number, stop=21.5),
+            LevelTrigger(kind="level", store=f"room_{number}", start=20.0 + 0.01 * apart, stop=21.5),
         ),
-        "pump": ({"flow_per_h": 60.0, "power_kw": 20.0}, "water", "tank", _trigger("tank", 2.9, 4.6, 0.08 * number)),
-        "compressor": ({"flow_per_h": 400.0, "power_kw": 45.0}, "air", "receiver", _trigger("receiver", 6.9, 7.9, 0.06 * number)),
+        "pump": ({"flow_per_h": 60.0, "power_kw": 20.0}, "water", "tank", _trigger("tank", 2.9, 4.6, 0.08 * apart)),
+        "compressor": ({"flow_per_h": 400.0, "power_kw": 45.0}, "air", "receiver", _trigger("receiver", 6.9, 7.9, 0.06 * apart)),
         "production_line": (
             {"rate_per_h": 100.0, "power_kw": 80.0},
             "pieces",
             "goods",
-            _trigger("goods", 800.0, 1400.0, 40.0 * number),
+            _trigger("goods", 800.0, 1400.0, 40.0 * apart),
         ),
         "battery": ({"power_kw": 40.0}, "charge", "cells", SelfConsumptionControl(kind="self_consumption")),
         "pv": ({"peak_kw": 90.0}, None, None, ScheduleControl(kind="schedule", on=("00:00-24:00",))),
@@ -297,26 +304,36 @@ def rehearsal() -> tuple[Row, ...]:
 
 
 def growth() -> tuple[Row, ...]:
-    """Cost against the number of futures; for information."""
-    site = site_of(100)
-    layout = Layout(SiteModel(site), with_loads=True)
+    """Cost against the number of machines and of futures; for information."""
     rows = []
-    for futures in (1, 10, 100, 1000, 10000):
-        drivers = drivers_of(site, futures)
-        value = _once(partial(_lived, layout, drivers, futures, TICK_S))
-        rows.append(
-            Row(
-                name=f"twin.futures_{futures}",
-                value=value * 1000.0,
-                unit="ms",
-                reference="",
-                reference_value=None,
-                ratio=None,
-                goal="for information",
-                ok=None,
-            )
-        )
+    for assets in GROWTH_ASSETS:
+        rows.append(_told(f"twin.assets_{assets}", cost_s(assets, 1000) * 1000.0, "ms"))
+    for futures in GROWTH_FUTURES:
+        rows.append(_told(f"twin.futures_{futures}", cost_s(100, futures) * 1000.0, "ms"))
+    rows.append(_told("twin.futures_10000_memory", _traced_mb(100, 10000), "MB"))
     return tuple(rows)
+
+
+def cost_s(assets: int, futures: int) -> float:
+    """CPU seconds of one day of so many machines in so many futures; the best of three."""
+    site = site_of(assets)
+    layout, drivers = Layout(SiteModel(site), with_loads=True), drivers_of(site, futures)
+    return min(_once(partial(_lived, layout, drivers, futures, TICK_S)) for _ in range(3))
+
+
+def _traced_mb(assets: int, futures: int) -> float:
+    """Most memory of the same, without the drivers."""
+    site = site_of(assets)
+    layout, drivers = Layout(SiteModel(site), with_loads=True), drivers_of(site, futures)
+    tracemalloc.start()
+    _lived(layout, drivers, futures, TICK_S)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def _told(name: str, value: float, unit: str) -> Row:
+    return Row(name=name, value=value, unit=unit, reference="", reference_value=None, ratio=None, goal="for information", ok=None)
 
 
 def _once(work: Callable[[], object]) -> float:
