@@ -45,7 +45,7 @@ class Outside:
         ]
         known = [(row, tag) for row, tag in enumerate(layout.ambient) if tag is not None and tag in tags]
         self._ambients = [
-            (np.array([row for row, own in known if own == tag], dtype=np.int64), tags[tag])
+            (_rows([row for row, own in known if own == tag]), tags[tag])
             for tag in dict.fromkeys(own for _, own in known)
         ]
         self._hidden = [
@@ -93,7 +93,8 @@ class Outside:
 
     def bias(self, step: int, decay: Floats, per_rate: Floats) -> Floats:
         """What every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures)."""
-        gained = np.repeat(-self.layout.loss_a * per_rate, self.futures, axis=1)
+        gained = np.empty((self.layout.dummy + 1, self.futures))
+        np.copyto(gained, -self.layout.loss_a * per_rate)
         for rows, column in self._ambients:
             gained[rows] += (1.0 - decay[rows]) * column[step]
         for row, column, share in self._demands:
