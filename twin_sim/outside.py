@@ -45,8 +45,7 @@ class Outside:
         ]
         known = [(row, tag) for row, tag in enumerate(layout.ambient) if tag is not None and tag in tags]
         self._ambients = [
-            (_rows([row for row, own in known if own == tag]), tags[tag])
-            for tag in dict.fromkeys(own for _, own in known)
+            (_rows([row for row, own in known if own == tag]), tags[tag]) for tag in dict.fromkeys(own for _, own in known)
         ]
         self._hidden = [
             (row, drivers.losses[store.name]) for row, store in enumerate(layout.stores) if store.name in drivers.losses
