@@ -277,17 +277,18 @@ def _part(going: Run, words: str) -> None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """SIGTERM stops like Ctrl-C; outside the main thread nothing changes."""
+    """SIGTERM and SIGINT stop alike, the latter also where a parent has it ignored; outside the main thread nothing changes."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     except ValueError:
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
