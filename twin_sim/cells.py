@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plant.table import Floats
-from twin_sim.layout import Layout
+from twin_sim.layout import Block, Layout, Reach
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -43,14 +43,14 @@ class Cells:
     ----------
     on, want, producing, released, failed
         Runs; should run; past its start-up; under local control; out of order.
-    free_s, since_s
-        Second from which it may change; of its last change.
+    since_s
+        Second of its last change.
     setpoint, reached
         What it is told; where it is on its way there. The same array unless a machine states a ramp.
     power, output, intake
         As booked now, kW and service units per hour. `run_…` is what it would be while producing.
-    level, ahead, gain
-        Of every store now; at the end of the tick; what it gains in one tick from machines and from outside.
+    level, ahead, gain, bias
+        Of every store now; at the end of the tick; what it gains in one tick from machines; from outside.
     bill_kw, late_kw
         Power of every bill at the end of the tick, batteries apart, shape (bills, futures); what the tick's mean differs.
     cap_kw
@@ -75,7 +75,7 @@ class Cells:
         self.released: Bools = np.ones(shape, dtype=bool)
         self.failed: Bools = np.zeros(shape, dtype=bool)
         self.starts: Ints = np.zeros(shape, dtype=np.int64)
-        self.free_s, self.since_s = np.full(shape, LONG_AGO_S), np.full(shape, LONG_AGO_S)
+        self.since_s = np.full(shape, LONG_AGO_S)
         self.setpoint: Floats = np.zeros(shape)
         self.reached: Floats = self.setpoint
         self.power, self.run_power = np.zeros(shape), np.zeros(shape)
@@ -107,74 +107,83 @@ class Cells:
         self.start_kw = layout.start_energy_kwh / np.where(layout.startup_s > 0, layout.startup_s / HOUR, hours)
         self._into_gain = self.per_rate[layout.into, 0]
         self._from_gain = self.per_rate[layout.out_of, 0]
+        rows = np.arange(len(layout.assets))
+        self._to_into, self._to_from = (layout.into - rows) * self.futures, (layout.out_of - rows) * self.futures
+        self._to_bill = (layout.bill_of - rows) * self.futures
 
-    def book(self, cells: Ints, power: Floats, output: Floats, intake: Floats | None, late: Floats | None = None) -> None:
+    def book(self, cells: Ints, rows: Ints, power: Floats, output: Floats, intake: Floats | None, late: Floats) -> None:
         """Set powers and flows of some cells; bills and stores are moved by the differences.
 
         Parameters
         ----------
-        cells
-            Flat indices into (assets, futures).
+        cells, rows
+            Flat indices into (assets, futures), and the row of each.
         late
-            Share of the present tick that had already gone by at the change, 0..1 per cell; None = the tick has not begun.
+            Share of the present tick that had already gone by at the change, 0..1 per cell.
         """
-        columns, layout = self.futures, self.layout
         if self.audit is not None:
-            at_s = self.tick_number * self.tick_s + (0.0 if late is None else late * self.tick_s)
+            at_s = (self.tick_number + late) * self.tick_s
             self.audit.until(cells, at_s, self.power, self.output, self.intake)
-        rows, futures = np.divmod(cells, columns)
-        flat = self.power.reshape(-1)
-        moved = power - flat[cells]
-        flat[cells] = power
-        self._to_bills(rows, futures, moved, late)
-        flat = self.output.reshape(-1)
-        given = (output - flat[cells]) * self._into_gain[rows]
-        flat[cells] = output
-        self._to_stores(layout.into[rows] * columns + futures, given, late)
-        if intake is not None and layout.has_inputs:
-            flat = self.intake.reshape(-1)
-            drawn = (flat[cells] - intake) * self._from_gain[rows]
-            flat[cells] = intake
-            self._to_stores(layout.out_of[rows] * columns + futures, drawn, late)
+        booked = self.power.reshape(-1)
+        moved = power - booked[cells]
+        booked[cells] = power
+        bills = cells + self._to_bill[rows]
+        np.add.at(self.bill_kw.reshape(-1), bills, moved)
+        moved *= late
+        np.subtract.at(self.late_kw.reshape(-1), bills, moved)
+        self._late = True
+        left = 1.0 - late
+        booked = self.output.reshape(-1)
+        moved = output - booked[cells]
+        booked[cells] = output
+        moved *= self._into_gain[rows]
+        self._to_stores(cells + self._to_into[rows], moved, left)
+        if intake is not None and self.layout.has_inputs:
+            booked = self.intake.reshape(-1)
+            moved = booked[cells] - intake
+            booked[cells] = intake
+            moved *= self._from_gain[rows]
+            self._to_stores(cells + self._to_from[rows], moved, left)
 
-    def _to_bills(self, rows: Ints, futures: Ints, moved: Floats, late: Floats | None) -> None:
-        shape, size = self.bill_kw.shape, self.bill_kw.size
-        bill = futures if shape[0] == 1 else self.layout.bill_of[rows] * self.futures + futures
-        self.bill_kw += np.bincount(bill, moved, minlength=size).reshape(shape)
-        if late is not None:
-            self.late_kw -= np.bincount(bill, moved * late, minlength=size).reshape(shape)
-            self._late = True
+    def _to_stores(self, where: Ints, moved: Floats, left: Floats) -> None:
+        np.add.at(self.gain.reshape(-1), where, moved)
+        moved *= left
+        np.add.at(self.ahead.reshape(-1), where, moved)
 
-    def _to_stores(self, where: Ints, moved: Floats, late: Floats | None) -> None:
-        shape, size = self.gain.shape, self.gain.size
-        self.gain += np.bincount(where, moved, minlength=size).reshape(shape)
-        if late is not None:
-            self.ahead += np.bincount(where, moved * (1.0 - late), minlength=size).reshape(shape)
-
-    def book_rows(self, rows: slice, power: Floats, output: Floats, intake: Floats | None) -> None:
-        """Set powers and flows of neighbouring rows in every future, before the tick begins."""
+    def book_block(self, block: Block) -> None:
+        """Book what the producing machines of a block would draw and give now, in every future, before the tick begins."""
+        rows = block.rows
         if self.audit is not None:
             cells = np.arange(rows.start * self.futures, rows.stop * self.futures)
             self.audit.until(cells, self.tick_number * self.tick_s, self.power, self.output, self.intake)
-        moved = power - self.power[rows]
-        self.power[rows] = power
+        producing = self.producing[rows]
+        self._rows_to_bills(rows, _moved(self.power[rows], self.run_power[rows], producing))
+        if block.feeds is not None:
+            given = _moved(self.output[rows], self.run_output[rows], producing)
+            given *= self._into_gain[rows, None]
+            self._rows_to_stores(block.feeds, given)
+        if block.draws is not None:
+            drawn = _moved(self.intake[rows], self.run_intake[rows], producing)
+            drawn *= -self._from_gain[rows, None]
+            self._rows_to_stores(block.draws, drawn)
+
+    def _rows_to_bills(self, rows: slice, moved: Floats) -> None:
         if self.bill_kw.shape[0] == 1:
             self.bill_kw[0] += np.add.reduce(moved, axis=0)
-        else:
-            for bill in np.unique(self.layout.bill_of[rows]).tolist():
-                self.bill_kw[bill] += moved[self.layout.bill_of[rows] == bill].sum(axis=0)
-        given = (output - self.output[rows]) * self._into_gain[rows, None]
-        self.output[rows] = output
-        self._rows_to_stores(self.layout.into[rows], given)
-        if intake is not None and self.layout.has_inputs:
-            drawn = (self.intake[rows] - intake) * self._from_gain[rows, None]
-            self.intake[rows] = intake
-            self._rows_to_stores(self.layout.out_of[rows], drawn)
+            return
+        bills = self.layout.bill_of[rows]
+        for bill in np.unique(bills).tolist():
+            self.bill_kw[bill] += moved[bills == bill].sum(axis=0)
 
-    def _rows_to_stores(self, stores: Ints, moved: Floats) -> None:
-        for number, store in enumerate(stores.tolist()):
-            if store != self.layout.dummy:
+    def _rows_to_stores(self, stores: Reach, moved: Floats) -> None:
+        if isinstance(stores, np.ndarray):
+            for number, store in enumerate(stores.tolist()):
                 self.gain[store] += moved[number]
+        elif stores.stop - stores.start == moved.shape[0]:
+            self.gain[stores] += moved
+        else:
+            for own in moved:
+                self.gain[stores.start] += own
 
     def flow(self) -> None:
         """What runs between stores by itself."""
@@ -194,3 +203,11 @@ class Cells:
         if over.any():
             self.wasted += np.where(over, (ahead - layout.top) * self.unit, 0.0)
             np.copyto(ahead, layout.top, where=over)
+
+
+def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:
+    """Book what producing machines do now; what has changed by it."""
+    moved = run - booked
+    moved *= producing
+    np.copyto(booked, run, where=producing)
+    return moved

@@ -25,9 +25,7 @@ from twin_sim.outside import Outside
 from twin_sim.ramps import ramps_of
 from twin_sim.script import Script
 from twin_sim.state import TwinState, setpoint_of
-
-ROUNDS = 12
-"""How often machines that share a store are looked at again within a tick."""
+from twin_sim.switching import Switches
 
 
 class Ensemble(Cells):
@@ -79,25 +77,29 @@ class Ensemble(Cells):
         self.drivers, self.start = drivers, start
         self.scripts, self.recorder = scripts, recorder
         self.outside = Outside(layout, drivers, futures, base)
+        self.outside.begin(self.decay, self.per_rate, self.bias)
         self.environment = simpy.Environment()
         self._calendar: dict[int, list[tuple[str, Ints, float]]] = {}
         self._driver_step = -1
+        self._begun = False
         self._local = LocalControllers(self.outside)
         self._varying = tuple(
-            (block, not block.kind.depends_on & {"availability", "running_s"})
+            (block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
             for block in layout.blocks
             if self.outside.varies(block)
         )
+        self._stale: dict[int, Block] = {}
         self._slow_steps = max(1, round(refresh_s / drivers.step_s))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
-        self._follows = np.zeros(len(layout.assets), dtype=bool)
+        self.follows: Bools = np.zeros(len(layout.assets), dtype=bool)
         for follower in self._followers:
-            self._follows[follower.block.rows] = True
+            self.follows[follower.block.rows] = True
         self._begin(state)
         self._ramps = ramps_of(layout)
         if self._ramps is not None:
             self._ramps.begin(self)
         self._plan_failures()
+        self._switches = Switches(self)
         self.environment.process(self._clock())
 
     # time
@@ -116,6 +118,7 @@ class Ensemble(Cells):
         step = self.drivers.step_at(self.now())
         if step != self._driver_step:
             self._drive(step, self.now())
+            self._ask_stale()
 
     def run(self, until_s: float) -> None:
         """Live until so many seconds after the start."""
@@ -137,7 +140,6 @@ class Ensemble(Cells):
             self.released[row] = machine.released
             if machine.since_s is not None:
                 self.since_s[row] = -machine.since_s
-                self.free_s[row] = -machine.since_s + (layout.min_up_s[row] if machine.running else layout.min_down_s[row])
                 if machine.running and machine.since_s < self.warm_s[row]:
                     self.producing[row] = False
                     self._due(float(self.warm_s[row]) - machine.since_s, "warm", row * self.futures + np.arange(self.futures))
@@ -168,15 +170,15 @@ class Ensemble(Cells):
             script.apply(self, time)
         if self._ramps is not None:
             self._ramps.move(self)
+        if self._stale:
+            self._ask_stale()
         np.multiply(self.level, self.decay, out=self.ahead)
         self.ahead += self.gain
+        self.ahead += self.bias
         for script in self.scripts:
             script.look_ahead(self)
         self._local.decide(self)
-        rounds = ROUNDS
-        while self._switch() and rounds:
-            self._local.decide(self)
-            rounds -= 1
+        self._switches.switch(self)
         while number in self._calendar:
             for what, cells, at_s in self._calendar.pop(number):
                 self._happen(what, cells, at_s)
@@ -198,19 +200,27 @@ class Ensemble(Cells):
 
     def _drive(self, step: int, time: datetime) -> None:
         """Outside values of a new step: demands, weather, loads, schedules, and the machines that depend on them."""
-        first = self._driver_step < 0
-        self._driver_step = step
-        bias = self.outside.bias(step, self.decay, self.per_rate)
-        self.gain += bias
-        self.gain -= self.bias
-        self.bias = bias
+        last, self._driver_step = self._driver_step, step
+        self.outside.bias(step, self.bias)
         self.base_kw = self.outside.base_kw(step)
         self._local.drive(time)
-        hourly = first or step % self._slow_steps == 0
-        for block, slow in ((block, False) for block in self.layout.blocks) if first else self._varying:
-            if hourly or not slow:
-                self.ask(block)
-        if first:
+        if last < 0:
+            self._stale = {block.rows.start: block for block in self.layout.blocks}
+            return
+        for block, slow, changes in self._varying:
+            if (step % self._slow_steps == 0 or not slow) and (changes is None or changes[step] != changes[last]):
+                self.ask_later(block)
+
+    def ask_later(self, block: Block) -> None:
+        """What a block's machines find or are told has changed: they are asked before the tick goes on."""
+        self._stale[block.rows.start] = block
+
+    def _ask_stale(self) -> None:
+        stale, self._stale = self._stale, {}
+        for block in stale.values():
+            self.ask(block)
+        if not self._begun:
+            self._begun = True
             self._first_bookings()
 
     def ask(self, block: Block) -> None:
@@ -227,23 +237,17 @@ class Ensemble(Cells):
         for companions in self.layout.companions:
             if ((companions.rows >= rows.start) & (companions.rows < rows.stop)).any():
                 shared_output(companions, self)
-        if block.per_tick:
-            return
-        producing = self.producing[rows]
-        self.book_rows(
-            rows,
-            np.where(producing, self.run_power[rows], self.power[rows]),
-            self.run_output[rows] * producing,
-            self.run_intake[rows] * producing if self.layout.has_inputs else None,
-        )
+        if not block.per_tick:
+            self.book_block(block)
 
     def _first_bookings(self) -> None:
         """Machines that do not run draw their standby from the first tick on."""
-        power = np.where(self.producing, self.run_power, np.where(self.on, self.start_kw[:, None], self.idle))
-        output, intake = self.run_output * self.producing, self.run_intake * self.producing
+        resting = np.where(self.on, self.start_kw[:, None], self.idle)
+        resting *= ~self.producing
         for block in self.layout.blocks:
             if not block.per_tick:
-                self.book_rows(block.rows, power[block.rows], output[block.rows], intake[block.rows])
+                self.power[block.rows] += resting[block.rows]
+                self._rows_to_bills(block.rows, resting[block.rows])
 
     def _happen(self, what: str, cells: Ints, at_s: float) -> None:
         """What the calendar holds for this tick: warm machines produce, failures and repairs."""
@@ -256,80 +260,38 @@ class Ensemble(Cells):
             return
         late = np.full(ready.size, min(max(at_s / self.tick_s - self.tick_number, 0.0), 1.0))
         self.producing.reshape(-1)[ready] = True
-        self._companions_changed(ready)
-        run = self.run_power.reshape(-1)[ready], self.run_output.reshape(-1)[ready], self.run_intake.reshape(-1)[ready]
-        self.book(ready, *run, late)
+        self.companions_changed(ready)
+        self._book_running(ready, late)
+
+    def _book_running(self, cells: Ints, late: Floats) -> None:
+        run = self.run_power.reshape(-1)[cells], self.run_output.reshape(-1)[cells], self.run_intake.reshape(-1)[cells]
+        self.book(cells, cells // self.futures, *run, late)
 
     def local_due(self) -> None:
         """Somebody gave machines back: schedules and the like are looked at again."""
         self._local.look_again()
 
-    def _switch(self) -> bool:
-        """Start and stop the machines that are to change and may, at the instant within the tick at which they do.
-
-        Returns
-        -------
-        bool
-            Whether machines that share a store with one that changed before them are to be looked at again.
-        """
-        change = (self.want & ~self.failed) != self.on if self.drivers.failures else self.want != self.on
+    def hold_for_ramps(self, change: Bools) -> None:
+        """Machines that still go down to their lowest point do not stop yet."""
         if self._ramps is not None:
             change[self._ramps.rows] &= ~self._ramps.holds(self)
-        cells = np.flatnonzero(change)
-        if not cells.size:
-            return False
-        now_s = self.tick_number * self.tick_s
-        free_s = self.free_s.reshape(-1)[cells]
-        may = (free_s < now_s + self.tick_s) | self.failed.reshape(-1)[cells]
-        if not may.all():
-            cells, free_s = cells[may], free_s[may]
-            if not cells.size:
-                return False
-        rows = cells // self.futures
-        on = ~self.on.reshape(-1)[cells]
-        late = self._local.crossing(self, cells, on, np.minimum(np.maximum((free_s - now_s) / self.tick_s, 0.0), 1.0))
-        first = self._local.first_of_each_store(self, cells, late)
-        if first is not None:
-            deferred = np.delete(cells, first)
-            self.want.reshape(-1)[deferred] = self.on.reshape(-1)[deferred]
-            cells, rows, on, late = cells[first], rows[first], on[first], late[first]
-        at_s = now_s + late * self.tick_s
-        self.on.reshape(-1)[cells] = on
-        self.since_s.reshape(-1)[cells] = at_s
-        self.free_s.reshape(-1)[cells] = at_s + np.where(on, self.layout.min_up_s[rows], self.layout.min_down_s[rows])
-        self.starts.reshape(-1)[cells] += on
-        at_once = on & (self.warm_s[rows] == 0)
-        if self._followers:
-            booked = ~self._follows[rows]
-            self.producing.reshape(-1)[cells] = at_once
-            cells, rows, on, at_once = cells[booked], rows[booked], on[booked], at_once[booked]
-            late, at_s = late[booked], at_s[booked]
-        self.producing.reshape(-1)[cells] = at_once
-        self._companions_changed(cells)
-        power = np.where(
-            at_once, self.run_power.reshape(-1)[cells], np.where(on, self.start_kw[rows], self.idle.reshape(-1)[cells])
-        )
-        intake = self.run_intake.reshape(-1)[cells] * at_once if self.layout.has_inputs else None
-        self.book(cells, power, self.run_output.reshape(-1)[cells] * at_once, intake, late)
-        self._starting(cells, rows, on, at_once, at_s)
-        return first is not None
 
-    def _starting(self, cells: Ints, rows: Ints, on: Bools, at_once: Bools, at_s: Floats) -> None:
-        """Start-up energy at once, or warm-up on the calendar."""
-        energetic = np.flatnonzero(at_once & (self.start_kw[rows] > 0))
+    def start_energy(self, cells: Ints, rows: Ints, at_once: Bools) -> None:
+        """Energy of starts that take no time, drawn in the tick that begins."""
+        energetic = (at_once & (self.start_kw[rows] > 0)).nonzero()[0]
         if energetic.size:
-            bill = self.layout.bill_of[rows[energetic]] * self.futures + cells[energetic] % self.futures
-            self.late_kw += np.bincount(bill, self.start_kw[rows[energetic]], minlength=self.late_kw.size).reshape(
-                self.late_kw.shape
-            )
-            self._late = True
-        slow = np.flatnonzero(on & ~at_once)
-        if slow.size:
-            ready_s = at_s[slow] + self.warm_s[rows[slow]]
-            for instant in np.unique(ready_s).tolist():
-                self._due(instant, "warm", cells[slow[ready_s == instant]])
+            cells, rows = cells[energetic], rows[energetic]
+            np.add.at(self.late_kw.reshape(-1), cells + self._to_bill[rows], self.start_kw[rows])
 
-    def _companions_changed(self, cells: Ints) -> None:
+    def warm_up(self, cells: Ints, rows: Ints, slow: Bools, at_s: Floats) -> None:
+        """Put on the calendar when machines that start slowly will produce."""
+        found = slow.nonzero()[0]
+        if found.size:
+            ready_s = at_s[found] + self.warm_s[rows[found]]
+            for instant in np.unique(ready_s).tolist():
+                self._due(instant, "warm", cells[found[ready_s == instant]])
+
+    def companions_changed(self, cells: Ints) -> None:
         """Who runs with whom has changed: the others' powers and flows too."""
         if not self.layout.companions:
             return
@@ -342,8 +304,7 @@ class Ensemble(Cells):
             marked[companions.rows] = self.producing[companions.rows]
             marked.reshape(-1)[cells] = False
             others = np.flatnonzero(marked)
-            run = self.run_power.reshape(-1)[others], self.run_output.reshape(-1)[others], self.run_intake.reshape(-1)[others]
-            self.book(others, *run, np.zeros(others.size))
+            self._book_running(others, np.zeros(others.size))
 
     # orders
 

@@ -41,53 +41,81 @@ class Follower:
         self.top, self.bottom = ensemble.layout.high[block.stores], ensemble.layout.low[block.stores]
         self.bills = ensemble.layout.bill_of[block.rows]
         self.one_bill = bool((self.bills == self.bills[0]).all())
+        self.alike = self._one_for_all()
+
+    def _one_for_all(self) -> bool:
+        """Whether all have the same size, store and bill: then, on the same orders, one of them tells what all do."""
+        numbers = (self.most_kw, self.standby_kw, self.charging, self.block.stores, self.bills)
+        return all(bool((np.asarray(column) == column[0]).all()) for column in numbers)
 
     def follow(self, ensemble: Ensemble) -> None:
         """Set the batteries' power for the tick that begins."""
-        rows, stores = self.block.rows, self.block.stores
-        released, level = ensemble.released[rows], ensemble.level[stores]
+        rows = self.block.rows
+        released, on = ensemble.released[rows], ensemble.on[rows]
+        together, running = bool(released.all()), bool(on.all())
+        if self.alike and together and running:
+            rows = slice(rows.start, rows.start + 1)
+        part = slice(0, rows.stop - rows.start)
         setpoint = ensemble.setpoint[rows]
-        power = self._wanted(ensemble, released, setpoint)
-        room = self.top - level
-        room *= self.room_kw
-        np.minimum(room, self.most_kw, out=room)
-        np.maximum(room, 0.0, out=room)
-        left = self.bottom - level
-        left *= self.left_kw
-        np.maximum(left, self.least_kw, out=left)
-        np.minimum(left, 0.0, out=left)
+        power = self._wanted(ensemble, released[part], setpoint, part)
+        room, left = self._bounds(ensemble, part)
         if ensemble.cap_kw is not None:
-            np.minimum(power, self.share * (ensemble.cap_kw - self._others(ensemble)), out=power)
+            np.minimum(power, self.share[part] * (ensemble.cap_kw - self._others(ensemble)), out=power)
         np.minimum(power, room, out=power)
         np.maximum(power, left, out=power)
-        np.copyto(setpoint, power, where=released)
-        on = ensemble.on[rows]
-        if not on.all():
+        if together:
+            ensemble.setpoint[self.block.rows] = power
+        else:
+            np.copyto(setpoint, power, where=released)
+        if not running:
             power *= on
-        output = power * np.where(power > 0.0, self.charging, self.discharging)
-        power += self.standby_kw
+        output = power * np.where(power > 0.0, self.charging[part], self.discharging[part])
+        power += self.standby_kw[part]
         self._put(ensemble, power, output)
 
-    def _wanted(self, ensemble: Ensemble, released: Bools, setpoint: Floats) -> Floats:
+    def _bounds(self, ensemble: Ensemble, part: slice) -> tuple[Floats, Floats]:
+        """Power with which each would reach the top and the bottom of its limits at the end of the tick."""
+        level = ensemble.level[self.block.stores[part]]
+        room = self.top[part] - level
+        room *= self.room_kw[part]
+        np.minimum(room, self.most_kw[part], out=room)
+        np.maximum(room, 0.0, out=room)
+        left = self.bottom[part] - level
+        left *= self.left_kw[part]
+        np.maximum(left, self.least_kw[part], out=left)
+        np.minimum(left, 0.0, out=left)
+        return room, left
+
+    def _wanted(self, ensemble: Ensemble, released: Bools, setpoint: Floats, part: slice) -> Floats:
         if not released.any():
             return setpoint.copy()
-        wanted = -self.share * self._others(ensemble)
+        wanted = self.share[part] * self._others(ensemble)
+        np.negative(wanted, out=wanted)
         return wanted if released.all() else np.where(released, wanted, setpoint)
 
     def _others(self, ensemble: Ensemble) -> Floats:
         """Power of the site without batteries in this tick, shape (futures,)."""
-        others: Floats = ensemble.bill_kw.sum(axis=0)
-        others += ensemble.late_kw.sum(axis=0)
+        if len(ensemble.bill_kw) == 1:
+            others: Floats = ensemble.bill_kw[0] + ensemble.late_kw[0]
+        else:
+            others = ensemble.bill_kw.sum(axis=0)
+            others += ensemble.late_kw.sum(axis=0)
         others += ensemble.base_kw
         return others
 
     def _put(self, ensemble: Ensemble, power: Floats, output: Floats) -> None:
+        """Enter what all draw and give, one row for each of them or one for all."""
         rows = self.block.rows
+        count, each = rows.stop - rows.start, len(power)
         if ensemble.audit is not None:
             cells = np.arange(rows.start * ensemble.futures, rows.stop * ensemble.futures)
             arrays = ensemble.power, ensemble.output, ensemble.intake
             ensemble.audit.until(cells, ensemble.tick_number * ensemble.tick_s, *arrays)
         ensemble.power[rows], ensemble.output[rows] = power, output
+        if each < count:
+            ensemble.followed_kw[self.bills[0]] += power[0] * count
+            ensemble.ahead[self.block.stores[0]] += output[0] * (self.per_rate[0] * count)
+            return
         if self.one_bill:
             ensemble.followed_kw[self.bills[0]] += power.sum(axis=0)
         else:

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from plant.series import Forecast, Series
+from plant.series import Forecast
 from plant.situation import Situation
 from plant.table import Floats
-from twin_sim.drivers import Drivers, Failure
+from twin_sim.drivers import Drivers, Failure, on_steps
 from twin_sim.machine import hazard_per_h
 from twin_sim.model import SiteModel
 
@@ -37,33 +37,33 @@ def draw(situation: Situation, model: SiteModel, *, futures: int, steps: int, se
     rng = np.random.default_rng([seed, 41])
     tags: dict[str, Floats] = {}
     for name, series in situation.ambient:
-        tags[name] = _column(series, start, step_s, steps)[:, None]
+        tags[name] = on_steps(series, start, step_s, steps)[:, None]
     keep = float(np.exp(-step_s / 3600.0 / MEMORY_H))
-    for forecast in situation.forecasts:
-        tags[forecast.target] = _drawn(forecast, start, step_s, steps, _courses(rng, steps, futures, keep))
+    courses = _courses(rng, len(situation.forecasts), steps, futures, keep)
+    for forecast, normal in zip(situation.forecasts, courses, strict=True):
+        tags[forecast.target] = _drawn(forecast, start, step_s, steps, normal)
     return Drivers(
         start=start, step_s=step_s, tags=tags, failures=_failures(situation, model, rng, futures, steps * step_s)
     )  # fmt: skip
 
 
-def _column(series: Series, start: datetime, step_s: float, steps: int) -> Floats:
-    return np.array(series.resampled(start, step_s, steps))
-
-
-def _courses(rng: np.random.Generator, steps: int, futures: int, keep: float) -> Floats:
-    """Standard normal AR(1) courses, shape (steps, futures); the first is zero."""
-    noise = rng.standard_normal((steps, futures))
-    noise[1:] *= np.sqrt(1.0 - keep * keep)
+def _courses(rng: np.random.Generator, targets: int, steps: int, futures: int, keep: float) -> Floats:
+    """Standard normal AR(1) courses, shape (targets, steps, futures); the first future of each is zero."""
+    noise = rng.standard_normal((targets, steps, futures))
+    noise[:, 1:] *= np.sqrt(1.0 - keep * keep)
     for step in range(1, steps):
-        noise[step] += keep * noise[step - 1]
-    noise[:, 0] = 0.0
+        noise[:, step] += keep * noise[:, step - 1]
+    noise[:, :, 0] = 0.0
     return noise
 
 
 def _drawn(forecast: Forecast, start: datetime, step_s: float, steps: int, normal: Floats) -> Floats:
-    low, mid, high = (_column(series, start, step_s, steps)[:, None] for series in (forecast.p10, forecast.p50, forecast.p90))
+    low, mid, high = (on_steps(series, start, step_s, steps)[:, None] for series in (forecast.p10, forecast.p50, forecast.p90))
     up, down = (high - mid) / P90_SIGMA, (mid - low) / P90_SIGMA
-    return np.asarray(mid + np.maximum(normal, 0.0) * up + np.minimum(normal, 0.0) * down)
+    drawn = np.where(normal > 0.0, up, down)
+    drawn *= normal
+    drawn += mid
+    return drawn
 
 
 def _failures(situation: Situation, model: SiteModel, rng: np.random.Generator, futures: int, span_s: float) -> tuple[Failure, ...]:

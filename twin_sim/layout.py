@@ -16,6 +16,8 @@ from plant.table import Floats
 from twin_sim.model import SiteModel
 
 Ints = npt.NDArray[np.int64]
+Reach = slice | Ints
+"""Rows of stores: neighbouring ones, or one for all, as a slice, which NumPy reaches without copying."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,10 @@ class Block:
     rows: slice
     stores: Ints
     """Row of the store each feeds."""
-    input_stores: Ints
+    feeds: Reach | None
+    """The same; None where nothing is fed."""
+    draws: Reach | None
+    """Rows of the stores they draw from; None where nothing is drawn."""
     per_tick: bool
     """Follows the site's power from tick to tick (a battery)."""
 
@@ -52,6 +57,21 @@ def stacked(models: Sequence[AssetModel]) -> AssetModel:
         same = all(value == values[0] for value in values)
         object.__setattr__(made, item.name, values[0] if same else np.array(values)[:, None])
     return made
+
+
+def reach(stores: Ints, dummy: int) -> Reach | None:
+    """How the stores of neighbouring machines are best reached; None if they have none.
+
+    A slice of one row stands for one store that all of them share.
+    """
+    found = stores.tolist()
+    if all(row == dummy for row in found):
+        return None
+    if all(row == found[0] for row in found):
+        return slice(found[0], found[0] + 1)
+    if found == list(range(found[0], found[-1] + 1)):
+        return slice(found[0], found[-1] + 1)
+    return stores
 
 
 def _order(control: LocalControl | None) -> int:
@@ -153,14 +173,17 @@ class Layout:
                     kind=stacked([model.kind(name) for name in self.names[rows]]),
                     rows=rows,
                     stores=self.into[rows],
-                    input_stores=self.out_of[rows],
+                    feeds=reach(self.into[rows], self.dummy),
+                    draws=reach(self.out_of[rows], self.dummy),
                     per_tick=follows or assets[first].kind == "battery",
                 )
             )
             first = row
         self.blocks = tuple(blocks)
         followed = {row for block in blocks if block.per_tick for row in block.stores.tolist()}
-        others = {row for block in blocks if not block.per_tick for row in (*block.stores.tolist(), *block.input_stores.tolist())}
+        others = {
+            row for block in blocks if not block.per_tick for row in (*block.stores.tolist(), *self.out_of[block.rows].tolist())
+        }
         self.managed = np.array([row in followed - others for row in range(self.dummy + 1)], dtype=bool)
         """Stores that a machine's own management keeps inside their limits (batteries)."""
 

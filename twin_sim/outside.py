@@ -13,7 +13,7 @@ from plant.hours import local_hours
 from plant.physics import Conditions, Numbers
 from plant.table import Floats
 from twin_sim.drivers import Drivers
-from twin_sim.layout import Block, Layout
+from twin_sim.layout import Block, Layout, Reach
 
 Ints = npt.NDArray[np.int64]
 EVERYTHING = frozenset({"level", "input_level", "health"})
@@ -59,6 +59,11 @@ class Outside:
             frozenset(date.fromisoformat(day) for day in site.site.shutdown_days),
         )
         self.schedule_rows = np.array([row for row, _ in layout.schedules], dtype=np.int64)
+        texts = list(dict.fromkeys(control.on for _, control in layout.schedules))
+        self._schedules = tuple(tuple(local_hours(text) for text in spans) for spans in texts)
+        self._schedule_of = np.array([texts.index(control.on) for _, control in layout.schedules], dtype=np.int64)
+        self._held: tuple[bool, ...] = ()
+        self._scheduled: npt.NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
 
     def _availabilities(self, block: Block) -> list[tuple[Floats, float] | None]:
         if "availability" not in block.kind.depends_on:
@@ -90,17 +95,30 @@ class Outside:
             found[row] = lasted_h @ column * share
         return found
 
-    def bias(self, step: int, decay: Floats, per_rate: Floats) -> Floats:
-        """What every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures)."""
-        gained = np.empty((self.layout.dummy + 1, self.futures))
-        np.copyto(gained, -self.layout.loss_a * per_rate)
-        for rows, column in self._ambients:
-            gained[rows] += (1.0 - decay[rows]) * column[step]
-        for row, column, share in self._demands:
-            gained[row] -= column[step] * (share * per_rate[row])
-        for row, column in self._hidden:
-            gained[row] -= column[step] * per_rate[row]
-        return gained
+    def begin(self, decay: Floats, per_rate: Floats, bias: Floats) -> None:
+        """Lay out what every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures)."""
+        np.copyto(bias, -self.layout.loss_a * per_rate)
+        terms: list[tuple[slice | Ints, Floats, Floats | float]] = []
+        terms += [(rows, column, 1.0 - decay[rows]) for rows, column in self._ambients]
+        terms += [(slice(row, row + 1), column, -share * float(per_rate[row, 0])) for row, column, share in self._demands]
+        terms += [(slice(row, row + 1), column, -float(per_rate[row, 0])) for row, column in self._hidden]
+        seen = set(np.flatnonzero(self.layout.loss_a * per_rate).tolist())
+        self._constant = [(row, float(bias[row, 0])) for row in sorted(seen)]
+        self._terms = []
+        for rows, column, factor in terms:
+            own = set(np.arange(bias.shape[0])[rows].tolist())
+            self._terms.append((rows, column, factor, not own & seen))
+            seen |= own
+
+    def bias(self, step: int, into: Floats) -> None:
+        """The same at a driver step."""
+        for row, constant in self._constant:
+            into[row] = constant
+        for rows, column, factor, alone in self._terms:
+            if alone:
+                into[rows] = factor * column[step]
+            else:
+                into[rows] += factor * column[step]
 
     def base_kw(self, step: int) -> Floats:
         """Power that is not simulated, shape (futures,) or (1,)."""
@@ -108,13 +126,15 @@ class Outside:
         return np.zeros(1) if column is None else np.asarray(column[step])
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
-        """Whether each schedule holds, shape (schedules, 1)."""
-        local = time.astimezone(self._zone)
-        seen: dict[tuple[str, ...], bool] = {}
-        for _, control in self.layout.schedules:
-            if control.on not in seen:
-                seen[control.on] = local.date() not in self._closed and any(local_hours(text).holds(local) for text in control.on)
-        return np.array([seen[control.on] for _, control in self.layout.schedules], dtype=bool)[:, None]
+        """Whether each schedule holds, shape (schedules, 1); the same array as before where nothing has changed."""
+        if self._schedules:
+            local = time.astimezone(self._zone)
+            opened = local.date() not in self._closed
+            held = tuple(opened and any(hours.holds(local) for hours in spans) for spans in self._schedules)
+            if held != self._held:
+                self._held = held
+                self._scheduled = np.array(held, dtype=bool)[self._schedule_of][:, None]
+        return self._scheduled
 
     def conditions(
         self, block: Block, step: int, level: Floats, running_s: Floats | None = None, *, everything: bool = False
@@ -122,13 +142,16 @@ class Outside:
         """What the machines of a block find: what their kind's work depends on, or (for their sensors) everything."""
         needs = EVERYTHING if everything else block.kind.depends_on
         return Conditions(
-            level=level[block.stores] if "level" in needs else 0.0,
-            input_level=level[block.input_stores] if "input_level" in needs else 0.0,
+            level=self._of_stores(level, block.feeds) if "level" in needs else 0.0,
+            input_level=self._of_stores(level, block.draws) if "input_level" in needs else 0.0,
             outdoor=MILD_C if self._outdoor is None else self._outdoor[step],
             running_s=1e9 if running_s is None else running_s,
             health=self._health(block, step) if "health" in needs else 1.0,
             availability=self._availability(block, step),
         )
+
+    def _of_stores(self, level: Floats, stores: Reach | None) -> Floats:
+        return level[self.layout.dummy :] if stores is None else level[stores]
 
     def _health(self, block: Block, step: int) -> Numbers:
         names = self.layout.names[block.rows]
@@ -140,7 +163,20 @@ class Outside:
         found = self._available[block.rows.start]
         if not any(item is not None for item in found):
             return 1.0
-        return _stacked([None if item is None else np.maximum(item[0][step] / item[1], 0.0) for item in found], self.futures)
+        share = _stacked([None if item is None else item[0][step] for item in found], self.futures)
+        share /= np.array([1.0 if item is None else item[1] for item in found])[:, None]
+        return np.maximum(share, 0.0, out=share)
+
+    def changes(self, block: Block) -> Ints | None:
+        """How often what a block finds has changed by each driver step; None if that is not known beforehand."""
+        names, found = self.layout.names[block.rows], self._available[block.rows.start]
+        if not found or block.kind.depends_on - {"availability", "health"} or any(name in self.drivers.health for name in names):
+            return None
+        changed = np.zeros(self.drivers.steps, dtype=bool)
+        for item in found:
+            if item is not None:
+                changed[1 : item[0].shape[0]] |= (item[0][1:] != item[0][:-1]).any(axis=1)
+        return changed.cumsum()
 
     def availability_over(self, block: Block, steps: Ints) -> Floats:
         """Share of its rating that each machine of a block could give in the first future, shape (machines, steps)."""

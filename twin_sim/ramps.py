@@ -76,7 +76,7 @@ class Ramps:
         ensemble.reached = now_at
         for block in self._asked:
             if ((changed >= block.rows.start) & (changed < block.rows.stop)).any():
-                ensemble.ask(block)
+                ensemble.ask_later(block)
 
     def holds(self, ensemble: Ensemble) -> Bools:
         """Machines that are told to stop and still go down to their lowest point; shape (ramped machines, futures)."""

@@ -164,7 +164,7 @@ def _repeated(drivers: Drivers, futures: int, lost: int) -> Drivers:
     take = np.concatenate([np.arange(futures), np.arange(futures), np.arange(lost)])
 
     def wide(array: Floats) -> Floats:
-        return array if array.shape[1] == 1 else array[:, take]
+        return array if array.shape[1] == 1 else np.concatenate([array, array, array[:, :lost]], axis=1)
 
     failures = tuple(
         type(item)(asset=item.asset, future=column, at=item.at, until=item.until)

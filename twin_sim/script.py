@@ -137,7 +137,7 @@ class Script:
         ensemble.setpoint[rows, self.columns] = target
         for block in ensemble.layout.blocks:
             if not block.per_tick and ((changed >= block.rows.start) & (changed < block.rows.stop)).any():
-                ensemble.ask(block)
+                ensemble.ask_later(block)
 
 
 def of_plan(plan: Plan, layout: Layout, columns: slice, *, steps: int, step_s: float, first_only: bool = False) -> Script:

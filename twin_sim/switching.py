@@ -1,0 +1,185 @@
+"""Machines that start and stop, each at its instant inside the tick, and one after the other where they share a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plant.table import Floats
+from twin_sim.cells import Bools, Ints
+
+if TYPE_CHECKING:
+    from twin_sim.ensemble import Ensemble
+
+ROUNDS = 12
+"""How often machines that share a store are looked at again within a tick."""
+STILL = 1e-12
+"""A level that moves less within a tick crosses nothing."""
+
+
+class Switches:
+    """The changes of all machines of an ensemble from tick to tick.
+
+    Only cells that change are touched: flat indices into (assets, futures), in rising order.
+    """
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        layout, futures = ensemble.layout, ensemble.futures
+        self._rows, self._futures = len(layout.assets), futures
+        self._hold_s = np.concatenate([layout.min_down_s, layout.min_up_s])
+        self._warming = bool((layout.startup_s > 0).any())
+        self._energetic = bool(((ensemble.start_kw > 0) & (layout.startup_s == 0)).any())
+        self._triggers = layout.triggers
+        self._edges = np.concatenate([layout.trigger_start[:, 0], layout.trigger_stop[:, 0]])
+        sign = layout.trigger_sign[:, 0]
+        self._edges *= np.concatenate([sign, sign])
+        self._to_store = (layout.trigger_store - np.arange(self._triggers)) * futures
+        self._change: Bools = np.zeros((self._rows, futures), dtype=bool)
+        stores = (layout.dummy + 1) * futures
+        self._mark: Ints = np.zeros(stores, dtype=np.int64)
+        self._crowded: Bools = np.zeros(stores, dtype=bool)
+        self._count = np.arange(self._triggers * futures)
+
+    def switch(self, ensemble: Ensemble) -> None:
+        """Start and stop the machines that are to change and may, at the instant within the tick at which they do."""
+        cells = self._due(ensemble)
+        for _ in range(ROUNDS):
+            if not cells.size:
+                return
+            cells = self._round(ensemble, cells)
+        ensemble.want.reshape(-1)[cells] = ensemble.on.reshape(-1)[cells]
+
+    def _due(self, ensemble: Ensemble) -> Ints:
+        """Cells that are to change, whether or not they may yet."""
+        change = self._change
+        if ensemble.drivers.failures:
+            np.not_equal(ensemble.want & ~ensemble.failed, ensemble.on, out=change)
+        else:
+            np.not_equal(ensemble.want, ensemble.on, out=change)
+        ensemble.hold_for_ramps(change)
+        return change.reshape(-1).nonzero()[0]
+
+    def _round(self, ensemble: Ensemble, cells: Ints) -> Ints:
+        """Change those that may and that no other on their store precedes.
+
+        Returns
+        -------
+        Ints
+            Those that wait for others on their store and are still to change after them.
+        """
+        now_s, tick_s = ensemble.tick_number * ensemble.tick_s, ensemble.tick_s
+        rows = cells // self._futures
+        held = ensemble.on.reshape(-1)[cells]
+        late = ensemble.since_s.reshape(-1)[cells] + self._hold_s[rows + self._rows * held]
+        late -= now_s
+        late /= tick_s
+        may = late < 1.0
+        if ensemble.drivers.failures:
+            may |= ensemble.failed.reshape(-1)[cells]
+            np.minimum(late, 1.0, out=late)
+        if not may.all():
+            cells, rows, held, late = cells[may], rows[may], held[may], late[may]
+        np.maximum(late, 0.0, out=late)
+        waits = self._locate(ensemble, cells, rows, held, late)
+        if waits is None:
+            self._apply(ensemble, cells, rows, ~held, late)
+            return cells[:0]
+        goes = ~waits
+        self._apply(ensemble, cells[goes], rows[goes], ~held[goes], late[goes])
+        return self._still(ensemble, cells[waits], rows[waits], held[waits])
+
+    def _locate(self, ensemble: Ensemble, cells: Ints, rows: Ints, held: Bools, late: Floats) -> Bools | None:
+        """Put into `late` the instants at which levels cross the triggers of machines under local control.
+
+        A crossing is linear inside the tick and counts no earlier than the machine may change; machines without a trigger,
+        or on orders, change as soon as they may.
+
+        Returns
+        -------
+        Bools or None
+            Which cells wait because another that is triggered by the same store changes first: what it does may spare them.
+        """
+        last = int(cells.searchsorted(self._triggers * self._futures))
+        released = ensemble.released.reshape(-1)[cells[:last]]
+        own = slice(0, last) if released.all() else released.nonzero()[0]
+        rows = rows[own]
+        if not rows.size:
+            return None
+        store = cells[own] + self._to_store[rows]
+        begin = ensemble.level.reshape(-1)[store]
+        span = ensemble.ahead.reshape(-1)[store]
+        span -= begin
+        still = np.abs(span) <= STILL
+        if still.any():
+            span[still] = np.inf
+        share = self._edges[rows + self._triggers * held[own]]
+        share -= begin
+        share /= span
+        np.minimum(share, 1.0, out=share)
+        np.maximum(share, late[own], out=share)
+        late[own] = share
+        second = self._second(store, share)
+        if second is None:
+            return None
+        waits: Bools = np.zeros(cells.size, dtype=bool)
+        waits[own] = second
+        return waits
+
+    def _second(self, store: Ints, late: Floats) -> Bools | None:
+        """Which of some cells are not the first to change on their store; None if all are."""
+        count = self._count[: store.size]
+        self._mark[store] = count
+        twice = self._mark[store] != count
+        if not twice.any():
+            return None
+        shared = store[twice]
+        self._crowded[shared] = True
+        inside = self._crowded[store].nonzero()[0]
+        self._crowded[shared] = False
+        among = store[inside]
+        order = np.lexsort((late[inside], among))
+        ranked = among[order]
+        second: Bools = np.zeros(store.size, dtype=bool)
+        second[inside[order[1:][ranked[1:] == ranked[:-1]]]] = True
+        return second
+
+    def _still(self, ensemble: Ensemble, cells: Ints, rows: Ints, held: Bools) -> Ints:
+        """Of machines that waited for others, those that are still to change now that these have; the rest stay as they are."""
+        level = ensemble.ahead.reshape(-1)[cells + self._to_store[rows]]
+        edge = self._edges[rows + self._triggers * held]
+        if ensemble.layout.signed:
+            level *= ensemble.layout.trigger_sign[rows, 0]
+            edge *= ensemble.layout.trigger_sign[rows, 0]
+        still = np.where(held, level > edge, level < edge)
+        if ensemble.drivers.failures:
+            still |= ensemble.failed.reshape(-1)[cells]
+        ensemble.want.reshape(-1)[cells[~still]] = held[~still]
+        return cells[still]
+
+    def _apply(self, ensemble: Ensemble, cells: Ints, rows: Ints, on: Bools, late: Floats) -> None:
+        """Let machines change."""
+        at_s = late * ensemble.tick_s
+        at_s += ensemble.tick_number * ensemble.tick_s
+        ensemble.on.reshape(-1)[cells] = on
+        ensemble.since_s.reshape(-1)[cells] = at_s
+        ensemble.starts.reshape(-1)[cells[on]] += 1
+        at_once = on & (ensemble.warm_s[rows] == 0) if self._warming else on
+        ensemble.producing.reshape(-1)[cells] = at_once
+        follows = ensemble.follows[rows]
+        if follows.any():
+            booked = ~follows
+            cells, rows, late, at_s = cells[booked], rows[booked], late[booked], at_s[booked]
+            on, at_once = on[booked], at_once[booked]
+        ensemble.companions_changed(cells)
+        power = np.where(at_once, ensemble.run_power.reshape(-1)[cells], ensemble.idle.reshape(-1)[cells])
+        if self._warming:
+            power = np.where(on & ~at_once, ensemble.start_kw[rows], power)
+        output = ensemble.run_output.reshape(-1)[cells]
+        output *= at_once
+        intake = ensemble.run_intake.reshape(-1)[cells] * at_once if ensemble.layout.has_inputs else None
+        ensemble.book(cells, rows, power, output, intake, late)
+        if self._energetic:
+            ensemble.start_energy(cells, rows, at_once)
+        if self._warming:
+            ensemble.warm_up(cells, rows, on & ~at_once, at_s)
