@@ -162,7 +162,7 @@ class Fleet:
 
     def _learned(self, cells: dict[str, Cells], share: float, rng: np.random.Generator) -> Learned:
         drawn = [each.only(np.flatnonzero(rng.random(len(each)) < share)) for each in cells.values()]
-        return ExtraTrees(relative=True).learn(together(drawn), rng)
+        return ExtraTrees(trees=60, leaf=20, relative=True).learn(together(drawn), rng)
 
     def _member(self, days: Days, base: int, early: Cells, cells: Cells, judge: Learned, rng: np.random.Generator) -> Member:
         """Choose the share of the common model on the days held back, and what its band misses there."""

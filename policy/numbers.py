@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from plant.assets import Store
+from plant.assets import Service, Store
 from plant.site import Site
 from plant.situation import Limit, Situation
 from plant.table import Floats
@@ -268,10 +268,11 @@ class _Writer:
     def _service(self, v: int) -> None:
         service, out = self.situation.services[v], self.out
         out.right("served", v, self.ahead.demand_of(service.name))
-        out.price("unmet", v, service.unserved_price * self.h)
-        out.bound("unmet", v, 0.0, np.maximum(self.ahead.demand_of(service.name), 0.0))
         stores = [s for s, store in enumerate(self.plan.stores) if store.service == v]
-        out.price("excess", v, service.unserved_price * self.h if stores else 0.0)
+        price = shortage_price(self.situation, self.ahead, service)
+        out.price("unmet", v, price * self.h)
+        out.bound("unmet", v, 0.0, np.maximum(self.ahead.demand_of(service.name), 0.0))
+        out.price("excess", v, price * self.h if stores else 0.0)
         if any(name == service.name for name, _ in self.ahead.demand):
             return
         for s in stores:
@@ -371,8 +372,19 @@ def hard_price(situation: Situation, ahead: Outlook) -> float:
         service = next((found for found in situation.services if found.name == envelope.service), None)
         for point in (point for regime in envelope.regimes for point in regime.points):
             if service is not None and sum(point.power_kw) > 0.01:
-                worth = max(worth, service.unserved_price * abs(point.output_per_h) / sum(point.power_kw))
+                worth = max(worth, shortage_price(situation, ahead, service) * abs(point.output_per_h) / sum(point.power_kw))
     return min(max(10.0 * worth, 10.0), 1e4)
+
+
+def shortage_price(situation: Situation, ahead: Outlook, service: Service) -> float:
+    """What a unit costs that a plan does not serve, or cannot carry off.
+
+    More than what it would save of the accepted limits of the service's stores up to the end of the horizon: demand draws from
+    a store down to its physical end, whatever a plan may wish.
+    """
+    stores = (store for store in situation.store_specs if store.service == service.name)
+    saved = (store.low_price * ahead.steps * ahead.step_h / (store.size_per_level or 1.0) for store in stores)
+    return max(service.unserved_price, 2.0 * max(saved, default=0.0))
 
 
 def most_power(situation: Situation) -> float:

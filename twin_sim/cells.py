@@ -196,11 +196,11 @@ class Cells:
         """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
         layout, ahead = self.layout, self.ahead
         short = ahead < layout.bottom
-        if short.any():
+        if np.count_nonzero(short):
             self.unserved += np.where(short, (layout.bottom - ahead) * self.unit, 0.0)
             np.copyto(ahead, layout.bottom, where=short)
         over = ahead > layout.top
-        if over.any():
+        if np.count_nonzero(over):
             self.wasted += np.where(over, (ahead - layout.top) * self.unit, 0.0)
             np.copyto(ahead, layout.top, where=over)
 

@@ -52,7 +52,7 @@ class Follower:
         """Set the batteries' power for the tick that begins."""
         rows = self.block.rows
         released, on = ensemble.released[rows], ensemble.on[rows]
-        together, running = bool(released.all()), bool(on.all())
+        together, running = np.count_nonzero(released) == released.size, np.count_nonzero(on) == on.size
         if self.alike and together and running:
             rows = slice(rows.start, rows.start + 1)
         part = slice(0, rows.stop - rows.start)
@@ -87,11 +87,12 @@ class Follower:
         return room, left
 
     def _wanted(self, ensemble: Ensemble, released: Bools, setpoint: Floats, part: slice) -> Floats:
-        if not released.any():
+        count = np.count_nonzero(released)
+        if not count:
             return setpoint.copy()
         wanted = self.share[part] * self._others(ensemble)
         np.negative(wanted, out=wanted)
-        return wanted if released.all() else np.where(released, wanted, setpoint)
+        return wanted if count == released.size else np.where(released, wanted, setpoint)
 
     def _others(self, ensemble: Ensemble) -> Floats:
         """Power of the site without batteries in this tick, shape (futures,)."""

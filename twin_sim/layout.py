@@ -180,6 +180,7 @@ class Layout:
             )
             first = row
         self.blocks = tuple(blocks)
+        self.block_of = np.repeat(np.arange(len(blocks)), [block.rows.stop - block.rows.start for block in blocks])
         followed = {row for block in blocks if block.per_tick for row in block.stores.tolist()}
         others = {
             row for block in blocks if not block.per_tick for row in (*block.stores.tolist(), *self.out_of[block.rows].tolist())

@@ -53,6 +53,10 @@ class Outside:
         outdoor = layout.model.site.limits.outdoor
         self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
         self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
+        self._known = {
+            block.rows.start: any(item is not None for item in self._available[block.rows.start]) for block in layout.blocks
+        }
+        self._worn = {block.rows.start: any(name in drivers.health for name in layout.names[block.rows]) for block in layout.blocks}
         site = layout.model.site
         self._zone, self._closed = (
             ZoneInfo(site.site.timezone),
@@ -80,9 +84,7 @@ class Outside:
         needs = block.kind.depends_on
         if needs & {"level", "input_level", "running_s", "ambient"} or (needs & {"outdoor"} and self._outdoor is not None):
             return True
-        if any(item is not None for item in self._available[block.rows.start]):
-            return True
-        return bool("health" in needs and any(name in self.drivers.health for name in self.layout.names[block.rows]))
+        return self._known[block.rows.start] or ("health" in needs and self._worn[block.rows.start])
 
     def demanded(self, span_s: float, start: datetime) -> Floats:
         """Demand on every store row over a span from a start, service units, shape (rows, futures)."""
@@ -115,7 +117,9 @@ class Outside:
         for row, constant in self._constant:
             into[row] = constant
         for rows, column, factor, alone in self._terms:
-            if alone:
+            if alone and isinstance(rows, slice):
+                np.multiply(factor, column[step], out=into[rows])
+            elif alone:
                 into[rows] = factor * column[step]
             else:
                 into[rows] += factor * column[step]
@@ -154,23 +158,23 @@ class Outside:
         return level[self.layout.dummy :] if stores is None else level[stores]
 
     def _health(self, block: Block, step: int) -> Numbers:
-        names = self.layout.names[block.rows]
-        if not any(name in self.drivers.health for name in names):
+        if not self._worn[block.rows.start]:
             return 1.0
+        names = self.layout.names[block.rows]
         return _stacked([self.drivers.health[name][step] if name in self.drivers.health else None for name in names], self.futures)
 
     def _availability(self, block: Block, step: int) -> Numbers:
-        found = self._available[block.rows.start]
-        if not any(item is not None for item in found):
+        if not self._known[block.rows.start]:
             return 1.0
+        found = self._available[block.rows.start]
         share = _stacked([None if item is None else item[0][step] for item in found], self.futures)
         share /= np.array([1.0 if item is None else item[1] for item in found])[:, None]
         return np.maximum(share, 0.0, out=share)
 
     def changes(self, block: Block) -> Ints | None:
         """How often what a block finds has changed by each driver step; None if that is not known beforehand."""
-        names, found = self.layout.names[block.rows], self._available[block.rows.start]
-        if not found or block.kind.depends_on - {"availability", "health"} or any(name in self.drivers.health for name in names):
+        found = self._available[block.rows.start]
+        if not found or block.kind.depends_on - {"availability", "health"} or self._worn[block.rows.start]:
             return None
         changed = np.zeros(self.drivers.steps, dtype=bool)
         for item in found:

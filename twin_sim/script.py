@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
     from twin_sim.layout import Layout
 
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Rows = slice | Ints
+EVERY = slice(None)
 LOCAL, KEEP, STOP, RUN = -1, -2, 0, 1
 MARGIN = 0.1
 """A store counts as back inside its limits once this share of the span away from them."""
@@ -42,16 +46,28 @@ class Script:
     answers_after_s: float = 0.0
     """When the next plan may answer to what has come."""
     step: int = -1
-    _given_back: bool = False
-    _left: npt.NDArray[np.bool_] | None = None
+    _given: int = -1
+    """The step whose orders stand."""
+    _targets: Floats | None = None
+    """The set-points, nominal where none is stated."""
+    _limits: tuple[Floats, Floats, Floats, Floats] | None = None
+    """Low and high of every store, and where it is well back inside."""
+    _left: Bools | None = None
+    """Per store and column: it left its limits and is not well back inside; None where none did."""
+    _answering: Bools | None = None
+    """Per asset: some column of it does not follow its order."""
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
         step = int((time - self.start).total_seconds() // self.step_s)
-        if step != self.step and step >= 0:
-            self.step = step
-            self._cap(ensemble, step)
-            self._give(ensemble, min(step, len(self.orders)), None if self._left is None else self._answers(ensemble, self._left))
+        if step == self.step or step < 0:
+            return
+        self.step = step
+        self._cap(ensemble, step)
+        if step < len(self.orders):
+            self._give(ensemble, step)
+        elif self._given < len(self.orders):
+            self._give_back(ensemble)
 
     def _cap(self, ensemble: Ensemble, step: int) -> None:
         """From the next plan on batteries do not charge into a full connection."""
@@ -64,80 +80,133 @@ class Script:
     def look_ahead(self, ensemble: Ensemble) -> None:
         """Let machines answer whose store would leave its limits in the tick that begins, as a new plan would."""
         if self.guarded and self.step < len(self.orders):
-            left = self._outside(ensemble)
-            if left is not None:
-                self._hand_back(ensemble, *self._answers(ensemble, left))
+            self._left = self._outside(ensemble)
+            if self._left is not None:
+                self._hand_back(ensemble, *self._answers(ensemble, self._left))
 
-    def _outside(self, ensemble: Ensemble) -> npt.NDArray[np.bool_] | None:
+    def _outside(self, ensemble: Ensemble) -> Bools | None:
         """Per store and column: it leaves its limits, or left them and is not well back inside; None if none."""
-        layout, level = ensemble.layout, ensemble.ahead[: ensemble.layout.real, self.columns]
-        low, high = layout.low[: layout.real], layout.high[: layout.real]
-        out = ((level < low) | (level > high)) & ~layout.managed[: layout.real, None]
+        low, high, low_again, high_again = self._bounds(ensemble)
+        level = ensemble.ahead[: len(low), self.columns]
+        out = level < low
+        out |= level > high
         if self._left is None:
-            if not out.any():
+            if not np.count_nonzero(out):
                 return None
-            self._left = np.zeros((layout.dummy + 1, out.shape[1]), dtype=bool)
-        room = MARGIN * (high - low)
-        left = self._left[: layout.real]
-        left &= (level < low + room) | (level > high - room)
-        left |= out
-        return self._left
+            left = np.zeros((ensemble.layout.dummy + 1, out.shape[1]), dtype=bool)
+        else:
+            left = self._left
+            near = level < low_again
+            near |= level > high_again
+            left[: len(low)] &= near
+        left[: len(low)] |= out
+        return left if np.count_nonzero(left) else None
 
-    def _answers(self, ensemble: Ensemble, left: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Per asset and column: it is left to local control, and it rests because what it draws from runs low."""
+    def _bounds(self, ensemble: Ensemble) -> tuple[Floats, Floats, Floats, Floats]:
+        if self._limits is None:
+            layout = ensemble.layout
+            managed = layout.managed[: layout.real, None]
+            low, high = layout.low[: layout.real], layout.high[: layout.real]
+            room = MARGIN * (high - low)
+            never, always = (np.where(managed, value, bound) for value, bound in ((-np.inf, low), (np.inf, high)))
+            self._limits = never, always, low + room, high - room
+        return self._limits
+
+    def _answers(self, ensemble: Ensemble, left: Bools, rows: Rows = EVERY) -> tuple[Bools, Bools | None]:
+        """Per asset and column: it is left to local control, and it rests because what it draws from runs low (None: none)."""
         layout = ensemble.layout
+        into = layout.into[rows]
+        local = left[into]
+        if not layout.has_inputs:
+            return local, None
+        out_of = layout.out_of[rows]
         level = ensemble.ahead[: layout.real, self.columns]
         runs_low = np.zeros_like(left)
         middle = 0.5 * (layout.low[: layout.real] + layout.high[: layout.real])
         runs_low[: layout.real] = left[: layout.real] & (level < middle)
-        fills = layout.into != layout.dummy
-        rests = runs_low[layout.out_of] & fills[:, None] & ~left[layout.into]
-        local = (left[layout.into] | left[layout.out_of]) & ~rests
+        rests = runs_low[out_of] & (into != layout.dummy)[:, None] & ~local
+        local |= left[out_of]
+        local &= ~rests
         return local, rests
 
-    def _hand_back(self, ensemble: Ensemble, local: npt.NDArray[np.bool_], rests: npt.NDArray[np.bool_]) -> None:
-        released = ensemble.released[:, self.columns]
-        want = ensemble.want[:, self.columns]
-        fresh, stopped = local & ~released, rests & (released | want)
-        if fresh.any() or stopped.any():
-            released |= fresh
+    def _hand_back(self, ensemble: Ensemble, local: Bools, rests: Bools | None) -> None:
+        """To local control what is left to it and was not yet, and to rest what shall and does not."""
+        released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
+        moved = np.greater(local, released)
+        stopped = None if rests is None else rests & (released | want)
+        if np.count_nonzero(moved):
+            released |= moved
+            np.copyto(want, ensemble.on[:, self.columns], where=moved)
+        if stopped is not None and np.count_nonzero(stopped):
             released &= ~stopped
-            np.copyto(want, ensemble.on[:, self.columns], where=fresh)
             want &= ~stopped
+            moved |= stopped
+        rows = np.logical_or.reduce(moved, axis=1)
+        if np.count_nonzero(rows):
             ensemble.local_due()
+            self._answering = rows if self._answering is None else self._answering | rows
 
-    def _give(self, ensemble: Ensemble, step: int, answers: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]] | None) -> None:
-        """The orders of a step, except to machines that answer to a store outside its limits."""
-        layout, ended = ensemble.layout, step >= len(self.orders)
-        if ended and self._given_back:
-            return
-        self._given_back = ended
-        order = np.full(len(layout.assets), LOCAL, dtype=np.int8) if ended else self.orders[step]
-        asked = np.full(order.size, np.nan) if ended else self.setpoints[step]
-        rows = np.flatnonzero(order != KEEP)
-        released, want = ensemble.released[rows, self.columns], ensemble.want[rows, self.columns]
-        given = np.broadcast_to((order[rows] != LOCAL)[:, None], released.shape)
-        runs = np.broadcast_to((order[rows] == RUN)[:, None], released.shape)
-        if answers is not None and not ended:
-            local, rests = answers[0][rows], answers[1][rows]
-            given, runs = (given & ~local) | rests, runs & ~rests
-        on = ensemble.on[rows, self.columns]
-        ensemble.want[rows, self.columns] = np.where(given, runs, np.where(~given & ~released, on, want))
-        ensemble.released[rows, self.columns] = ~given
+    def _give_back(self, ensemble: Ensemble) -> None:
+        """Everything to local control, which takes it over as it stands."""
+        self._given = len(self.orders)
+        released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
+        np.copyto(want, ensemble.on[:, self.columns], where=~released)
+        released[:] = True
         ensemble.local_due()
-        nominal = layout.nominal[rows, None]
-        target = np.where(given, np.where(np.isnan(asked[rows]), layout.nominal[rows], asked[rows])[:, None], nominal)
+        rows = np.arange(len(released))
+        self._adjust(ensemble, rows, np.broadcast_to(ensemble.layout.nominal[:, None], released.shape))
+
+    def _give(self, ensemble: Ensemble, step: int) -> None:
+        """The orders of a step, except to machines that answer to a store outside its limits.
+
+        Orders that stand are not given again, unless some column did not follow them.
+        """
+        layout, order = ensemble.layout, self.orders[step]
+        if self._targets is None:
+            self._targets = np.where(np.isnan(self.setpoints), layout.nominal, self.setpoints)
+        asked, fresh = self._targets[step], order != KEEP
+        if self._given >= 0:
+            news = (order != self.orders[self._given]) | (asked != self._targets[self._given])
+            fresh &= news if self._answering is None else news | self._answering
+        self._given = step
+        rows = fresh.nonzero()[0]
+        if not rows.size:
+            return
+        given, runs = (order[rows] != LOCAL)[:, None], (order[rows] == RUN)[:, None]
+        target = np.where(given, asked[rows, None], layout.nominal[rows, None])
+        if self._left is not None:
+            local, rests = self._answers(ensemble, self._left, rows)
+            given, runs = given & ~local, runs & ~local
+            if rests is not None:
+                given, runs = given | rests, runs & ~rests
+            target = np.where(given, asked[rows, None], layout.nominal[rows, None])
+        self._order(ensemble, rows, given, runs)
         self._adjust(ensemble, rows, target)
 
-    def _adjust(self, ensemble: Ensemble, rows: npt.NDArray[np.int64], target: Floats) -> None:
-        before = ensemble.setpoint[rows, self.columns]
-        changed = rows[(target != before).any(axis=1)]
-        if not changed.size:
+    def _order(self, ensemble: Ensemble, rows: Ints, given: Bools, runs: Bools) -> None:
+        """Put some machines on orders or under local control; `given` and `runs` have a column, or one for all."""
+        where = rows, self.columns
+        follows = np.logical_and.reduce(given, axis=1)
+        if np.count_nonzero(follows) == follows.size:
+            ensemble.want[where] = runs
+            ensemble.released[where] = False
+        else:
+            want, released = ensemble.want[where], ensemble.released[where]
+            ensemble.want[where] = np.where(given, runs, np.where(released, want, ensemble.on[where]))
+            ensemble.released[where] = ~given
+            ensemble.local_due()
+        if self._answering is not None:
+            self._answering[rows] = ~follows
+
+    def _adjust(self, ensemble: Ensemble, rows: Ints, target: Floats) -> None:
+        changes = np.logical_or.reduce(target != ensemble.setpoint[rows, self.columns], axis=1)
+        if not np.count_nonzero(changes):
             return
         ensemble.setpoint[rows, self.columns] = target
-        for block in ensemble.layout.blocks:
-            if not block.per_tick and ((changed >= block.rows.start) & (changed < block.rows.stop)).any():
-                ensemble.ask_later(block)
+        blocks = ensemble.layout.blocks
+        for number in dict.fromkeys(ensemble.layout.block_of[rows[changes]].tolist()):
+            if not blocks[number].per_tick:
+                ensemble.ask_later(blocks[number])
 
 
 def of_plan(plan: Plan, layout: Layout, columns: slice, *, steps: int, step_s: float, first_only: bool = False) -> Script:

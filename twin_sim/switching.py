@@ -78,7 +78,7 @@ class Switches:
         if ensemble.drivers.failures:
             may |= ensemble.failed.reshape(-1)[cells]
             np.minimum(late, 1.0, out=late)
-        if not may.all():
+        if np.count_nonzero(may) < may.size:
             cells, rows, held, late = cells[may], rows[may], held[may], late[may]
         np.maximum(late, 0.0, out=late)
         waits = self._locate(ensemble, cells, rows, held, late)
@@ -102,7 +102,7 @@ class Switches:
         """
         last = int(cells.searchsorted(self._triggers * self._futures))
         released = ensemble.released.reshape(-1)[cells[:last]]
-        own = slice(0, last) if released.all() else released.nonzero()[0]
+        own = slice(0, last) if np.count_nonzero(released) == last else released.nonzero()[0]
         rows = rows[own]
         if not rows.size:
             return None
@@ -111,7 +111,7 @@ class Switches:
         span = ensemble.ahead.reshape(-1)[store]
         span -= begin
         still = np.abs(span) <= STILL
-        if still.any():
+        if np.count_nonzero(still):
             span[still] = np.inf
         share = self._edges[rows + self._triggers * held[own]]
         share -= begin
@@ -131,7 +131,7 @@ class Switches:
         count = self._count[: store.size]
         self._mark[store] = count
         twice = self._mark[store] != count
-        if not twice.any():
+        if not np.count_nonzero(twice):
             return None
         shared = store[twice]
         self._crowded[shared] = True
@@ -167,7 +167,7 @@ class Switches:
         at_once = on & (ensemble.warm_s[rows] == 0) if self._warming else on
         ensemble.producing.reshape(-1)[cells] = at_once
         follows = ensemble.follows[rows]
-        if follows.any():
+        if np.count_nonzero(follows):
             booked = ~follows
             cells, rows, late, at_s = cells[booked], rows[booked], late[booked], at_s[booked]
             on, at_once = on[booked], at_once[booked]

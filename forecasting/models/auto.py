@@ -78,8 +78,8 @@ class Auto(Forecaster):
             "seasonal naive": SeasonalNaive(),
             "class mean": WeekMean(),
             "lines": LinearQuantile(),
-            "forest": ExtraTrees(),
-            "relative forest": ExtraTrees(leaf=15, relative=True),
+            "forest": self._forest(relative=False),
+            "relative forest": self._forest(relative=True),
         }
         if not self.quick:
             made |= {
@@ -90,6 +90,9 @@ class Auto(Forecaster):
                 "relative boosting": GradientBoosting(relative=True, leaves=10),
             }
         return made
+
+    def _forest(self, *, relative: bool) -> ExtraTrees:
+        return ExtraTrees(trees=60, leaf=20, relative=relative) if self.quick else ExtraTrees(relative=relative)
 
     def _fit_lead(self, history: Table, days: Days, lead: int, rng: np.random.Generator) -> None:
         cells = self.cells_to_learn(history, days, lead, rng)

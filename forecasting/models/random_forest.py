@@ -16,7 +16,7 @@ from forecasting.forecaster import Forecaster
 from forecasting.packed import PackedForest, pack
 from plant.table import Floats
 
-KEPT_VALUES = 480
+KEPT_VALUES = 1000
 """Training values that a forest pools for one cell."""
 
 
