@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from plant.physics import Numbers, Working
 from plant.table import Floats
 from twin_sim.layout import Block, Layout, Reach
 
@@ -47,6 +48,8 @@ class Cells:
         Second of its last change.
     setpoint, reached
         What it is told; where it is on its way there. The same array unless a machine states a ramp.
+    alike
+        Whether a machine is told the same in all futures, shape (assets,); False where that is not known.
     power, output, intake
         As booked now, kW and service units per hour. `run_…` is what it would be while producing.
     level, ahead, gain, bias
@@ -78,6 +81,7 @@ class Cells:
         self.since_s = np.full(shape, LONG_AGO_S)
         self.setpoint: Floats = np.zeros(shape)
         self.reached: Floats = self.setpoint
+        self.alike: Bools = np.ones(shape[0], dtype=bool)
         self.power, self.run_power = np.zeros(shape), np.zeros(shape)
         self.output, self.run_output = np.zeros(shape), np.zeros(shape)
         self.intake, self.run_intake = np.zeros(shape), np.zeros(shape)
@@ -150,22 +154,32 @@ class Cells:
         moved *= left
         np.add.at(self.ahead.reshape(-1), where, moved)
 
-    def book_block(self, block: Block) -> None:
+    def put(self, block: Block, working: Working) -> None:
+        """Keep what the machines of a block would draw and give now; where that is news, book it for those that produce."""
+        rows = block.rows
+        news = (
+            _renewed(self.run_power[rows], working.power_kw),
+            _renewed(self.run_output[rows], working.output_per_h),
+            self.layout.has_inputs and _renewed(self.run_intake[rows], working.input_per_h),
+        )
+        if not block.per_tick:
+            self.book_block(block, *news)
+
+    def book_block(self, block: Block, power: bool = True, output: bool = True, intake: bool = True) -> None:
         """Book what the producing machines of a block would draw and give now, in every future, before the tick begins."""
         rows = block.rows
+        producing = self.producing[rows]
         if self.audit is not None:
             cells = np.arange(rows.start * self.futures, rows.stop * self.futures)
             self.audit.until(cells, self.tick_number * self.tick_s, self.power, self.output, self.intake)
-        producing = self.producing[rows]
-        self._rows_to_bills(rows, _moved(self.power[rows], self.run_power[rows], producing))
-        if block.feeds is not None:
-            given = _moved(self.output[rows], self.run_output[rows], producing)
-            given *= self._into_gain[rows, None]
-            self._rows_to_stores(block.feeds, given)
-        if block.draws is not None:
-            drawn = _moved(self.intake[rows], self.run_intake[rows], producing)
-            drawn *= -self._from_gain[rows, None]
-            self._rows_to_stores(block.draws, drawn)
+        if power:
+            self._rows_to_bills(rows, _moved(self.power[rows], self.run_power[rows], producing))
+        if output:
+            moved = _moved(self.output[rows], self.run_output[rows], producing)
+            self._rows_to_stores(block.feeds, moved, self._into_gain[rows, None])
+        if intake and self.layout.has_inputs:
+            moved = _moved(self.intake[rows], self.run_intake[rows], producing)
+            self._rows_to_stores(block.draws, moved, -self._from_gain[rows, None])
 
     def _rows_to_bills(self, rows: slice, moved: Floats) -> None:
         if self.bill_kw.shape[0] == 1:
@@ -175,7 +189,10 @@ class Cells:
         for bill in np.unique(bills).tolist():
             self.bill_kw[bill] += moved[bills == bill].sum(axis=0)
 
-    def _rows_to_stores(self, stores: Reach, moved: Floats) -> None:
+    def _rows_to_stores(self, stores: Reach | None, moved: Floats, gain: Floats) -> None:
+        if stores is None:
+            return
+        moved *= gain
         if isinstance(stores, np.ndarray):
             for number, store in enumerate(stores.tolist()):
                 self.gain[store] += moved[number]
@@ -209,5 +226,13 @@ def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:
     """Book what producing machines do now; what has changed by it."""
     moved = run - booked
     moved *= producing
-    np.copyto(booked, run, where=producing)
+    booked += moved
     return moved
+
+
+def _renewed(run: Floats, now: Numbers) -> bool:
+    """Put in what machines would do now; whether it differs from what they would have done before."""
+    if not np.count_nonzero(run != now):
+        return False
+    run[:] = now
+    return True

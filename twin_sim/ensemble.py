@@ -98,6 +98,7 @@ class Ensemble(Cells):
         self._ramps = ramps_of(layout)
         if self._ramps is not None:
             self._ramps.begin(self)
+            self.alike[self._ramps.rows] = False
         self._plan_failures()
         self._switches = Switches(self)
         self.environment.process(self._clock())
@@ -229,14 +230,19 @@ class Ensemble(Cells):
         now_s = self.tick_number * self.tick_s
         running_s = np.asarray(now_s - self.since_s[rows]) if "running_s" in block.kind.depends_on else None
         conditions = self.outside.conditions(block, self._driver_step, self.level, running_s)
-        working = block.kind.running(self.reached[rows], conditions)
-        self.run_power[rows] = working.power_kw
-        self.run_output[rows] = working.output_per_h
+        told = self.reached[rows, :1] if np.count_nonzero(self.alike[rows]) == rows.stop - rows.start else self.reached[rows]
+        working = block.kind.running(told, conditions)
+        idle = block.kind.idle_kw(conditions)
+        if np.ndim(idle) or not self._begun:
+            self.idle[rows] = idle
+        grouped = [own for own in self.layout.companions if ((own.rows >= rows.start) & (own.rows < rows.stop)).any()]
+        if not grouped:
+            self.put(block, working)
+            return
+        self.run_power[rows], self.run_output[rows] = working.power_kw, working.output_per_h
         self.run_intake[rows] = working.input_per_h
-        self.idle[rows] = block.kind.idle_kw(conditions)
-        for companions in self.layout.companions:
-            if ((companions.rows >= rows.start) & (companions.rows < rows.stop)).any():
-                shared_output(companions, self)
+        for own in grouped:
+            shared_output(own, self)
         if not block.per_tick:
             self.book_block(block)
 
@@ -317,6 +323,7 @@ class Ensemble(Cells):
 
     def adjust(self, row: int, setpoint: float) -> None:
         """Another set-point of one machine in all futures."""
+        self.alike[row] = self._ramps is None
         self.setpoint[row] = float(np.clip(setpoint, self.layout.setpoint_low[row], self.layout.setpoint_high[row]))
         if self._ramps is not None:
             self._ramps.told(self, row)

@@ -31,6 +31,7 @@ class Follower:
         self.least_kw = -self.most_kw
         self.share = self.most_kw / self.most_kw.sum()
         self.standby_kw = np.broadcast_to(np.asarray(kind.standby_kw, dtype=np.float64), tall)
+        self.stands_by = bool(self.standby_kw.any())
         self.charging = np.broadcast_to(np.asarray(kind.efficiency, dtype=np.float64), tall)
         self.discharging = 1.0 / self.charging
         self.per_rate = ensemble.per_rate[block.stores]
@@ -69,8 +70,11 @@ class Follower:
             np.copyto(setpoint, power, where=released)
         if not running:
             power *= on
-        output = power * np.where(power > 0.0, self.charging[part], self.discharging[part])
-        power += self.standby_kw[part]
+        output = np.maximum(power, 0.0)
+        output *= self.charging[part]
+        output += np.minimum(power, 0.0) * self.discharging[part]
+        if self.stands_by:
+            power += self.standby_kw[part]
         self._put(ensemble, power, output)
 
     def _bounds(self, ensemble: Ensemble, part: slice) -> tuple[Floats, Floats]:

@@ -60,9 +60,12 @@ def _courses(rng: np.random.Generator, targets: int, steps: int, futures: int, k
 def _drawn(forecast: Forecast, start: datetime, step_s: float, steps: int, normal: Floats) -> Floats:
     low, mid, high = (on_steps(series, start, step_s, steps)[:, None] for series in (forecast.p10, forecast.p50, forecast.p90))
     up, down = (high - mid) / P90_SIGMA, (mid - low) / P90_SIGMA
-    drawn = np.where(normal > 0.0, up, down)
-    drawn *= normal
+    drawn = np.maximum(normal, 0.0)
+    drawn *= up
     drawn += mid
+    below = np.minimum(normal, 0.0, out=normal)
+    below *= down
+    drawn += below
     return drawn
 
 

@@ -64,9 +64,11 @@ def reach(stores: Ints, dummy: int) -> Reach | None:
 
     A slice of one row stands for one store that all of them share.
     """
+    return None if bool((stores == dummy).all()) else _slice_of(stores)
+
+
+def _slice_of(stores: Ints) -> Reach:
     found = stores.tolist()
-    if all(row == dummy for row in found):
-        return None
     if all(row == found[0] for row in found):
         return slice(found[0], found[0] + 1)
     if found == list(range(found[0], found[-1] + 1)):
@@ -203,6 +205,11 @@ class Layout:
         self.trigger_store = np.array([self.store_names.index(item.store) for item in triggers], dtype=np.int64)
         sign = np.array([1.0 if item.start < item.stop else -1.0 for item in triggers])[:, None]
         self.trigger_sign = sign
+        edges = [row for row in range(1, self.triggers) if self.block_of[row] != self.block_of[row - 1]]
+        bounds = zip([0, *edges], [*edges, self.triggers], strict=True)
+        self.trigger_groups = tuple(
+            (slice(first, last), _slice_of(self.trigger_store[first:last])) for first, last in bounds if last > first
+        )
         self.signed = bool((sign < 0).any())
         self.trigger_start = np.array([item.start for item in triggers])[:, None] * sign
         self.trigger_stop = np.array([item.stop for item in triggers])[:, None] * sign

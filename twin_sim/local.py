@@ -22,10 +22,9 @@ class LocalControllers:
 
     def __init__(self, outside: Outside) -> None:
         self._outside, self._layout = outside, outside.layout
-        self._take = np.zeros((self._layout.triggers, outside.futures))
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._due = True
-        self._below, self._above = (np.zeros(self._take.shape, dtype=bool) for _ in range(2))
+        self._below, self._above = np.zeros((2, self._layout.triggers, outside.futures), dtype=bool)
 
     def drive(self, time: datetime) -> None:
         """A new driver step begins."""
@@ -42,21 +41,24 @@ class LocalControllers:
         """Set what released machines should do in the tick that begins."""
         layout, count = self._layout, self._layout.triggers
         if count:
-            take = np.take(ensemble.ahead, layout.trigger_store, axis=0, out=self._take, mode="clip")
-            if layout.signed:
-                take *= layout.trigger_sign
+            below, above = self._below, self._above
+            for rows, stores in layout.trigger_groups:
+                level = ensemble.ahead[stores]
+                if layout.signed:
+                    level = level * layout.trigger_sign[rows]
+                np.less(level, layout.trigger_start[rows], out=below[rows])
+                np.greater(level, layout.trigger_stop[rows], out=above[rows])
             released, want = ensemble.released[:count], ensemble.want[:count]
-            below = np.less(take, layout.trigger_start, out=self._below)
             below &= released
             want |= below
-            above = np.greater(take, layout.trigger_stop, out=self._above)
             above &= released
             np.greater(want, above, out=want)
         if not self._due:
             return
         self._due = False
-        rows = self._outside.schedule_rows
-        if rows.size:
-            ensemble.want[rows] = np.where(ensemble.released[rows], self._scheduled, ensemble.want[rows])
+        scheduled = self._outside.schedule_rows
+        if scheduled.size:
+            released = ensemble.released[scheduled]
+            ensemble.want[scheduled] = (released & self._scheduled) | (ensemble.want[scheduled] & ~released)
         if layout.always.size:
             ensemble.want[layout.always] |= ensemble.released[layout.always]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -66,6 +67,10 @@ class Outside:
         texts = list(dict.fromkeys(control.on for _, control in layout.schedules))
         self._schedules = tuple(tuple(local_hours(text) for text in spans) for spans in texts)
         self._schedule_of = np.array([texts.index(control.on) for _, control in layout.schedules], dtype=np.int64)
+        self._edges_min = sorted(
+            {edge for spans in self._schedules for hours in spans for edge in (hours.begin_min, hours.end_min)}
+        )
+        self._span: tuple[date, int] | None = None
         self._held: tuple[bool, ...] = ()
         self._scheduled: npt.NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
 
@@ -131,8 +136,10 @@ class Outside:
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1); the same array as before where nothing has changed."""
-        if self._schedules:
-            local = time.astimezone(self._zone)
+        local = time.astimezone(self._zone)
+        span = local.date(), bisect_right(self._edges_min, local.hour * 60 + local.minute)
+        if span != self._span:
+            self._span = span
             opened = local.date() not in self._closed
             held = tuple(opened and any(hours.holds(local) for hours in spans) for spans in self._schedules)
             if held != self._held:

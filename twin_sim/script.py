@@ -136,7 +136,8 @@ class Script:
         stopped = None if rests is None else rests & (released | want)
         if np.count_nonzero(moved):
             released |= moved
-            np.copyto(want, ensemble.on[:, self.columns], where=moved)
+            want &= ~moved
+            want |= ensemble.on[:, self.columns] & moved
         if stopped is not None and np.count_nonzero(stopped):
             released &= ~stopped
             want &= ~stopped
@@ -192,7 +193,8 @@ class Script:
             ensemble.released[where] = False
         else:
             want, released = ensemble.want[where], ensemble.released[where]
-            ensemble.want[where] = np.where(given, runs, np.where(released, want, ensemble.on[where]))
+            stays = (released & want) | (ensemble.on[where] & ~released)
+            ensemble.want[where] = (given & runs) | (stays & ~given)
             ensemble.released[where] = ~given
             ensemble.local_due()
         if self._answering is not None:
@@ -203,6 +205,7 @@ class Script:
         if not np.count_nonzero(changes):
             return
         ensemble.setpoint[rows, self.columns] = target
+        ensemble.alike[rows] = False
         blocks = ensemble.layout.blocks
         for number in dict.fromkeys(ensemble.layout.block_of[rows[changes]].tolist()):
             if not blocks[number].per_tick:

@@ -47,17 +47,15 @@ class HeatPump:
 
     def coefficient(self, outdoor: Numbers) -> Numbers:
         """Coefficient of performance at full speed and an outdoor temperature, as new."""
-        share = self.cop / self._carnot(self.rated_outdoor_c)
-        frost = np.where(self.cooling, 0.0, self.defrost_share * np.exp(-(((np.asarray(outdoor) - 1.0) / 3.5) ** 2)))
-        rated_frost = np.where(
-            self.cooling, 0.0, self.defrost_share * np.exp(-(((np.asarray(self.rated_outdoor_c) - 1.0) / 3.5) ** 2))
-        )
-        return np.asarray(share * self._carnot(outdoor) * (1.0 - frost) / (1.0 - rated_frost))
+        return np.asarray(self.cop / self._ideal(self.rated_outdoor_c) * self._ideal(outdoor))
 
-    def _carnot(self, outdoor: Numbers) -> Numbers:
-        useful = np.asarray(self.supply_c) + KELVIN
-        lift = np.where(self.cooling, np.asarray(outdoor) + 10.0 - self.supply_c, self.supply_c - np.asarray(outdoor) + 5.0)
-        return np.asarray(useful / np.maximum(lift, SMALLEST_LIFT_K))
+    def _ideal(self, outdoor: Numbers) -> Numbers:
+        """Carnot's coefficient less what frost costs."""
+        heats = 1.0 - np.asarray(self.cooling)
+        lift = (2.0 * heats - 1.0) * (np.asarray(self.supply_c) - outdoor) + (10.0 - 5.0 * heats)
+        away = (np.asarray(outdoor) - 1.0) / 3.5
+        frost = self.defrost_share * heats * np.exp(-away * away)
+        return np.asarray((np.asarray(self.supply_c) + KELVIN) / np.maximum(lift, SMALLEST_LIFT_K) * (1.0 - frost))
 
     def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
         """Heat into the zone (negative: out of it) and power at a speed."""
@@ -65,8 +63,7 @@ class HeatPump:
         wear = 1.0 - np.asarray(conditions.health)
         power = self.power_kw * speed
         coefficient = self.coefficient(conditions.outdoor) * (1.0 + self.part_load_gain * (1.0 - speed)) * (1.0 - 0.3 * wear)
-        heat = power * coefficient
-        return Working(power_kw=power, output_per_h=np.where(self.cooling, -heat, heat))
+        return Working(power_kw=power, output_per_h=power * coefficient * (1.0 - 2.0 * np.asarray(self.cooling)))
 
     def idle_kw(self, conditions: Conditions) -> Numbers:
         """Controls, crankcase heater."""
