@@ -79,7 +79,7 @@ class Ensemble(Cells):
         self.outside = Outside(layout, drivers, futures, base)
         self.outside.begin(self.decay, self.per_rate, self.bias)
         self.environment = simpy.Environment()
-        self._calendar: dict[int, list[tuple[str, Ints, float]]] = {}
+        self._calendar: dict[int, list[tuple[str, Ints, Floats]]] = {}
         self._driver_step = -1
         self._begun = False
         self._local = LocalControllers(self.outside)
@@ -143,7 +143,8 @@ class Ensemble(Cells):
                 self.since_s[row] = -machine.since_s
                 if machine.running and machine.since_s < self.warm_s[row]:
                     self.producing[row] = False
-                    self._due(float(self.warm_s[row]) - machine.since_s, "warm", row * self.futures + np.arange(self.futures))
+                    cells = row * self.futures + np.arange(self.futures)
+                    self._due(np.full(cells.size, float(self.warm_s[row]) - machine.since_s), "warm", cells)
 
     def _plan_failures(self) -> None:
         for failure in self.drivers.failures:
@@ -152,12 +153,15 @@ class Ensemble(Cells):
                 continue
             cell = np.array([row * self.futures + failure.future], dtype=np.int64)
             fails_s = max(0.0, (failure.at - self.start).total_seconds())
-            self._due(fails_s, "fail", cell)
-            self._due(max(fails_s + self.tick_s, (failure.until - self.start).total_seconds()), "repair", cell)
+            self._due(np.array([fails_s]), "fail", cell)
+            repaired_s = max(fails_s + self.tick_s, (failure.until - self.start).total_seconds())
+            self._due(np.array([repaired_s]), "repair", cell)
 
-    def _due(self, at_s: float, what: str, cells: Ints) -> None:
-        tick = max(int(at_s // self.tick_s + 1e-9), self.tick_number)
-        self._calendar.setdefault(tick, []).append((what, cells, at_s))
+    def _due(self, at_s: Floats, what: str, cells: Ints) -> None:
+        ticks = np.maximum((at_s // self.tick_s + 1e-9).astype(np.int64), self.tick_number)
+        for tick in np.unique(ticks).tolist():
+            now = ticks == tick
+            self._calendar.setdefault(tick, []).append((what, cells[now], at_s[now]))
 
     # one tick
 
@@ -255,16 +259,17 @@ class Ensemble(Cells):
                 self.power[block.rows] += resting[block.rows]
                 self._rows_to_bills(block.rows, resting[block.rows])
 
-    def _happen(self, what: str, cells: Ints, at_s: float) -> None:
+    def _happen(self, what: str, cells: Ints, at_s: Floats) -> None:
         """What the calendar holds for this tick: warm machines produce, failures and repairs."""
         if what != "warm":
             self.failed.reshape(-1)[cells] = what == "fail"
             return
         since = self.since_s.reshape(-1)[cells]
-        ready = cells[self.on.reshape(-1)[cells] & (np.abs(since + self.warm_s[cells // self.futures] - at_s) < 1e-3)]
+        stays = self.on.reshape(-1)[cells] & (np.abs(since + self.warm_s[cells // self.futures] - at_s) < 1e-3)
+        ready = cells[stays]
         if not ready.size:
             return
-        late = np.full(ready.size, min(max(at_s / self.tick_s - self.tick_number, 0.0), 1.0))
+        late = np.minimum(np.maximum(at_s[stays] / self.tick_s - self.tick_number, 0.0), 1.0)
         self.producing.reshape(-1)[ready] = True
         self.companions_changed(ready)
         self._book_running(ready, late)
@@ -293,9 +298,7 @@ class Ensemble(Cells):
         """Put on the calendar when machines that start slowly will produce."""
         found = slow.nonzero()[0]
         if found.size:
-            ready_s = at_s[found] + self.warm_s[rows[found]]
-            for instant in np.unique(ready_s).tolist():
-                self._due(instant, "warm", cells[found[ready_s == instant]])
+            self._due(at_s[found] + self.warm_s[rows[found]], "warm", cells[found])
 
     def companions_changed(self, cells: Ints) -> None:
         """Who runs with whom has changed: the others' powers and flows too."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def figures(situation: Situation, model: SiteModel, lived: Lived) -> Mapping[str, Floats]:
     """Energy, cost, peak, CO2, share served, starts of each column that was lived through; arrays (columns,)."""
-    kw = np.moveaxis(lived.recorder.kw[: lived.recorder.ticks], 0, -1)
+    kw = np.ascontiguousarray(np.moveaxis(lived.recorder.kw[: lived.recorder.ticks], 0, -1))
     total, prices, tick_s = kw.sum(axis=0), situation.prices, lived.tick_s
     energy, export = _along(prices.energy, lived), _along(prices.export, lived)
     cost = energy_cost(kw[0], energy, export, tick_s)

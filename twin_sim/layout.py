@@ -20,6 +20,10 @@ Reach = slice | Ints
 """Rows of stores: neighbouring ones, or one for all, as a slice, which NumPy reaches without copying."""
 
 
+FEW_GROUPS = 4
+"""More groups of triggers than this are faster looked up row by row at once than one after the other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
     """Neighbouring rows of one kind under one kind of local control."""
@@ -207,9 +211,8 @@ class Layout:
         self.trigger_sign = sign
         edges = [row for row in range(1, self.triggers) if self.block_of[row] != self.block_of[row - 1]]
         bounds = zip([0, *edges], [*edges, self.triggers], strict=True)
-        self.trigger_groups = tuple(
-            (slice(first, last), _slice_of(self.trigger_store[first:last])) for first, last in bounds if last > first
-        )
+        groups = [(slice(first, last), _slice_of(self.trigger_store[first:last])) for first, last in bounds if last > first]
+        self.trigger_groups = groups if len(groups) <= FEW_GROUPS else [(slice(0, self.triggers), self.trigger_store)]
         self.signed = bool((sign < 0).any())
         self.trigger_start = np.array([item.start for item in triggers])[:, None] * sign
         self.trigger_stop = np.array([item.stop for item in triggers])[:, None] * sign

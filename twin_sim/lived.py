@@ -27,6 +27,14 @@ class Recorder:
         self.kw: Floats = np.zeros((ticks, bills, futures))
         self.level: Floats = np.zeros((ticks if levels else 0, stores, futures))
         self._at = 0
+        self._seen: tuple[int, Floats, Floats] | None = None
+
+    def extremes(self) -> tuple[Floats, Floats]:
+        """Lowest and highest level of every store in any future and tick so far, shape (stores,)."""
+        if self._seen is None or self._seen[0] != self._at:
+            kept = self.level[: self._at]
+            self._seen = self._at, kept.min(axis=0).min(axis=1), kept.max(axis=0).max(axis=1)
+        return self._seen[1], self._seen[2]
 
     @property
     def ticks(self) -> int:

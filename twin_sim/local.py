@@ -25,6 +25,18 @@ class LocalControllers:
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._due = True
         self._below, self._above = np.zeros((2, self._layout.triggers, outside.futures), dtype=bool)
+        layout = self._layout
+        self._groups = [
+            (
+                stores,
+                layout.trigger_sign[rows],
+                layout.trigger_start[rows],
+                layout.trigger_stop[rows],
+                self._below[rows],
+                self._above[rows],
+            )
+            for rows, stores in layout.trigger_groups
+        ]
 
     def drive(self, time: datetime) -> None:
         """A new driver step begins."""
@@ -42,12 +54,12 @@ class LocalControllers:
         layout, count = self._layout, self._layout.triggers
         if count:
             below, above = self._below, self._above
-            for rows, stores in layout.trigger_groups:
+            for stores, sign, start, stop, is_below, is_above in self._groups:
                 level = ensemble.ahead[stores]
                 if layout.signed:
-                    level = level * layout.trigger_sign[rows]
-                np.less(level, layout.trigger_start[rows], out=below[rows])
-                np.greater(level, layout.trigger_stop[rows], out=above[rows])
+                    level = level * sign
+                np.less(level, start, out=is_below)
+                np.greater(level, stop, out=is_above)
             released, want = ensemble.released[:count], ensemble.want[:count]
             below &= released
             want |= below

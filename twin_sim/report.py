@@ -14,6 +14,7 @@ from plant.orders import Violation
 from plant.series import Series
 from plant.table import Floats
 from plant.tags import Value
+from twin_sim.layout import Layout
 from twin_sim.lived import Recorder
 from twin_sim.model import SiteModel
 
@@ -152,11 +153,24 @@ def service_amounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) ->
         stores = [row for row in rows if row < layout.real]
         if stores and not (demanded > 0).all():
             demanded = np.full(ensemble.futures, hours * len(stores))
-            levels = recorder.level[: recorder.ticks, stores]
-            low, high = layout.low[stores], layout.high[stores]
-            outside = np.maximum(low - levels, 0.0) + np.maximum(levels - high, 0.0)
-            unserved = np.asarray((outside / (high - low)).sum(axis=(0, 1)) * ensemble.tick_s / 3600.0)
+            unserved = (
+                sum((_outside(layout, recorder, row) for row in stores), np.zeros(ensemble.futures)) * ensemble.tick_s / 3600.0
+            )
         yield service.name, demanded, unserved
+
+
+def _outside(layout: Layout, recorder: Recorder, row: int) -> Floats:
+    """Ticks × depth that a store was outside its span, as shares of it; array (futures,)."""
+    low, high = float(layout.low[row, 0]), float(layout.high[row, 0])
+    if not len(recorder.level):
+        return np.zeros(recorder.level.shape[-1])
+    lowest, highest = recorder.extremes()
+    if low <= lowest[row] and highest[row] <= high:
+        return np.zeros(recorder.level.shape[-1])
+    levels = recorder.level[: recorder.ticks, row]
+    beyond = np.maximum(low - levels, 0.0)
+    beyond += np.maximum(levels - high, 0.0)
+    return np.asarray(beyond.sum(axis=0) / (high - low))
 
 
 def served_shares(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plant.assets import Store
 from plant.orders import Violation
 from plant.situation import Limit, Situation
 from plant.table import Floats
@@ -136,24 +137,30 @@ def _stores(situation: Situation, lived: Lived, accepted: float) -> list[Judged]
     """Levels outside the accepted limits (soft) and at a physical end (hard), deeper than with nothing done."""
     layout, found = lived.ensemble.layout, []
     lived_levels = lived.recorder.level[: lived.recorder.ticks]
-    lowest, highest = lived_levels.min(axis=(0, 2)), lived_levels.max(axis=(0, 2))
+    lowest, highest = lived.recorder.extremes()
     for row, store in enumerate(layout.stores):
         if layout.managed[row] or (store.low <= lowest[row] and highest[row] <= store.high):
             continue
-        levels = lived_levels[:, row]
+        levels = np.ascontiguousarray(lived_levels[:, row])
         span = store.high - store.low
-        ends: list[tuple[str, Floats, float, bool]] = [
-            ("store_low", store.low - levels, store.low, False),
-            ("store_high", levels - store.high, store.high, False),
-        ]
-        ends += [
-            ("store_bottom", store.bottom - levels, store.bottom, True),
-            ("store_top", levels - store.top, store.top, True),
-        ]
-        for rule, beyond, limit, hard in ends:
-            counted = np.asarray(beyond + SLACK if hard else beyond)
-            found += _store_end(situation, lived, store.name, rule, counted, limit, span, hard, accepted)
+        for rule, limit, sign, hard in _ends(store):
+            deepest = sign * ((lowest if sign < 0 else highest)[row] - limit)
+            slack = SLACK if hard else 0.0
+            if deepest + slack > 0:
+                found += _store_end(
+                    situation, lived, store.name, rule, sign * (levels - limit) + slack, limit, span, hard, accepted
+                )
     return found
+
+
+def _ends(store: Store) -> tuple[tuple[str, float, float, bool], ...]:
+    """Rule, limit, side (-1 = below it is broken) and whether it is a physical end."""
+    return (
+        ("store_low", store.low, -1.0, False),
+        ("store_high", store.high, 1.0, False),
+        ("store_bottom", store.bottom, -1.0, True),
+        ("store_top", store.top, 1.0, True),
+    )
 
 
 def _store_end(
@@ -191,7 +198,7 @@ def _store_end(
 def _service(situation: Situation, lived: Lived, accepted: float) -> list[Judged]:
     """Service not given that doing nothing would have given."""
     layout, unserved, found = lived.ensemble.layout, lived.ensemble.unserved, []
-    for row in range(layout.dummy):
+    for row in np.flatnonzero(unserved[: layout.dummy, lived.plan].any(axis=1)).tolist():
         demanded = lived.ensemble.demanded_until_now()[row]
         missing = unserved[row][lived.plan] - unserved[row][lived.nothing]
         short = missing > 0.001 * np.maximum(demanded[lived.plan], 1e-9)

@@ -30,6 +30,7 @@ class Switches:
         self._hold_s = np.concatenate([layout.min_down_s, layout.min_up_s])
         self._warming = bool((layout.startup_s > 0).any())
         self._energetic = bool(((ensemble.start_kw > 0) & (layout.startup_s == 0)).any())
+        self._first_follower = int(np.argmax(ensemble.follows)) if ensemble.follows.any() else self._rows
         self._triggers = layout.triggers
         self._edges = np.concatenate([layout.trigger_start[:, 0], layout.trigger_stop[:, 0]])
         sign = layout.trigger_sign[:, 0]
@@ -166,9 +167,8 @@ class Switches:
         ensemble.starts.reshape(-1)[cells[on]] += 1
         at_once = on & (ensemble.warm_s[rows] == 0) if self._warming else on
         ensemble.producing.reshape(-1)[cells] = at_once
-        follows = ensemble.follows[rows]
-        if np.count_nonzero(follows):
-            booked = ~follows
+        if rows[-1] >= self._first_follower and np.count_nonzero(ensemble.follows[rows]):
+            booked = ~ensemble.follows[rows]
             cells, rows, late, at_s = cells[booked], rows[booked], late[booked], at_s[booked]
             on, at_once = on[booked], at_once[booked]
         ensemble.companions_changed(cells)

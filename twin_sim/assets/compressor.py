@@ -45,15 +45,13 @@ class Compressor:
 
     def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
         """Delivery and power at a load."""
-        wear = 1.0 - np.asarray(conditions.health)
-        pressure = np.maximum(np.asarray(conditions.level), 0.0) + 1.013
-        work = (np.power(pressure / 1.013, POLYTROPIC) - 1.0) / (
-            np.power((np.asarray(self.rated_bar) + 1.013) / 1.013, POLYTROPIC) - 1.0
-        )
-        share = self.no_load_share + (1.0 - self.no_load_share) * np.asarray(setpoint)
+        wear = 1.0 - conditions.health
+        rated = ((self.rated_bar + 1.013) / 1.013) ** POLYTROPIC - 1.0
+        work = (np.power(np.maximum(conditions.level, 0.0) / 1.013 + 1.0, POLYTROPIC) - 1.0) / rated
+        share = self.no_load_share + (1.0 - self.no_load_share) * setpoint
         return Working(
-            power_kw=self.power_kw * share * (0.25 + 0.75 * work) * (1.0 + self.fouling_power * wear),
-            output_per_h=self.flow_per_h * np.asarray(setpoint) * (1.0 - 0.12 * wear),
+            power_kw=self.power_kw * share * ((0.25 + 0.75 * work) * (1.0 + self.fouling_power * wear)),
+            output_per_h=self.flow_per_h * setpoint * (1.0 - 0.12 * wear),
         )
 
     def idle_kw(self, conditions: Conditions) -> Numbers:

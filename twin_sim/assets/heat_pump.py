@@ -51,19 +51,19 @@ class HeatPump:
 
     def _ideal(self, outdoor: Numbers) -> Numbers:
         """Carnot's coefficient less what frost costs."""
-        heats = 1.0 - np.asarray(self.cooling)
-        lift = (2.0 * heats - 1.0) * (np.asarray(self.supply_c) - outdoor) + (10.0 - 5.0 * heats)
-        away = (np.asarray(outdoor) - 1.0) / 3.5
+        heats = 1.0 - self.cooling
+        lift = (2.0 * heats - 1.0) * (self.supply_c - outdoor) + (10.0 - 5.0 * heats)
+        away = (outdoor - 1.0) / 3.5
         frost = self.defrost_share * heats * np.exp(-away * away)
-        return np.asarray((np.asarray(self.supply_c) + KELVIN) / np.maximum(lift, SMALLEST_LIFT_K) * (1.0 - frost))
+        return np.asarray((self.supply_c + KELVIN) / np.maximum(lift, SMALLEST_LIFT_K) * (1.0 - frost))
 
     def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
         """Heat into the zone (negative: out of it) and power at a speed."""
-        speed = np.asarray(setpoint)
-        wear = 1.0 - np.asarray(conditions.health)
-        power = self.power_kw * speed
-        coefficient = self.coefficient(conditions.outdoor) * (1.0 + self.part_load_gain * (1.0 - speed)) * (1.0 - 0.3 * wear)
-        return Working(power_kw=power, output_per_h=power * coefficient * (1.0 - 2.0 * np.asarray(self.cooling)))
+        wear = 1.0 - conditions.health
+        power = self.power_kw * setpoint
+        part_load = power * (1.0 + self.part_load_gain * (1.0 - setpoint))
+        coefficient = self.coefficient(conditions.outdoor) * ((1.0 - 0.3 * wear) * (1.0 - 2.0 * self.cooling))
+        return Working(power_kw=power, output_per_h=part_load * coefficient)
 
     def idle_kw(self, conditions: Conditions) -> Numbers:
         """Controls, crankcase heater."""
