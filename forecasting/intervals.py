@@ -15,10 +15,10 @@ from plant.table import Floats
 
 SHIFT_DAYS = 7
 """Days whose misses tell that the level has moved."""
-SHIFT_THRESHOLD = 0.5
-"""Misses must lie to one side by this share of their own spread before a forecast is moved."""
-FEWEST = 40
-"""Values below which a group of hours is corrected like the whole day."""
+SHIFT_THRESHOLD = 1.0
+"""Misses must lie to one side by so many of their own spreads before a forecast is moved."""
+WHOLE_DAY_VALUES = 1000
+"""A group of hours is corrected by its own misses and by those of the whole day, which count like so many values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ class Correction:
 def followed(raw: Floats, actual: Floats, delay: int) -> Floats:
     """Raw forecasts moved after a series whose level has moved for good.
 
-    The median miss of the last week moves all three quantiles by what it exceeds half of the misses' own spread (a soft
-    threshold): ordinary weeks change nothing, a lasting shift is made up within days.
+    The median miss of the last week moves all three quantiles by what it exceeds the misses' own spread (a soft threshold):
+    ordinary weeks change nothing, a lasting shift is made up within days.
 
     Parameters
     ----------
@@ -93,12 +93,17 @@ def corrected(raw: Floats, actual: Floats, at: Rows, delay: int, how: Correction
             for group in range(how.parts):
                 mine = part == group
                 inside = recent[:, mine]
-                move = _quantile(inside, level) if np.isfinite(inside).sum() >= FEWEST else whole
+                move = _steadied(_quantile(inside, level), int(np.isfinite(inside).sum()), whole)
                 found[number, mine, end] += sign * move * width[row, mine, end // 2]
     middle = found[..., 1]
     found[..., 0] = np.minimum(found[..., 0], middle)
     found[..., 2] = np.maximum(found[..., 2], middle)
     return found
+
+
+def _steadied(move: float, values: int, whole: float) -> float:
+    """A group's move drawn to that of the whole day: few values make a noisy quantile."""
+    return (values * move + WHOLE_DAY_VALUES * whole) / (values + WHOLE_DAY_VALUES)
 
 
 def _widths(raw: Floats, scaled: bool) -> Floats:

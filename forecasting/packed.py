@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,79 +13,116 @@ import numpy.typing as npt
 from forecasting.cells import LEVELS
 from plant.table import Floats
 
+Nodes = npt.NDArray[np.int64]
+
 _LEAF = -2
-_LEVELS_PER_LOOK = 4
+_SIDES = ("children_left", "children_right")
+_FIRST_LOOK, _LOOKS_EVERY = 9, 3
+"""Levels after which paths that have ended are left out."""
+_PATHS_AT_ONCE = 20_000
+"""Tree times row: so many stay in a processor's cache."""
+_FAR = 1e300
+"""Stands for a missing value: beyond every threshold."""
+
+
+class _Scratch(threading.local):
+    """Memory of a thread that is used again: fresh pages cost as much as the walk itself."""
+
+    def __init__(self) -> None:
+        self.block = np.empty((6, 0), dtype=np.int64)
+
+    def of(self, paths: int) -> npt.NDArray[np.int64]:
+        """Six rows of that length."""
+        if self.block.shape[1] < paths:
+            self.block = np.empty((6, paths), dtype=np.int64)
+        return self.block[:, :paths]
+
+
+_scratch = _Scratch()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedForest:
-    """All trees behind one another, each node followed by its left child; a leaf's right child is itself.
+    """All trees level by level, siblings side by side; nodes 0 to `trees` − 1 are the roots.
 
     Attributes
     ----------
-    feature, threshold, right
-        Per node; shape (nodes,). A leaf has the threshold -inf, so that every value goes to its right.
-    missing_left
-        Whether NaN goes left; shape (nodes,).
-    roots
-        Node of each tree's root.
+    column
+        Feature of each node, plus the number of features where missing values go right; shape (nodes,).
+    threshold
+        What is at most this goes left; infinite for a leaf. Shape (nodes,).
+    left
+        Left child of each node, its right sibling behind it; a leaf's is itself. Shape (nodes,).
+    leaf
+        Number of each leaf, 0 for other nodes; shape (nodes,).
     kept
-        Training values kept per node (leaves only matter), shape (nodes, kept).
+        Training values kept per leaf, shape (leaves, kept).
     mean
-        Mean of each node's training values, shape (nodes,).
-    depth
-        Levels of the deepest tree.
+        Mean of each leaf's training values, shape (leaves,).
+    trees, depth
+        How many; levels of the deepest.
     """
 
-    feature: npt.NDArray[np.int32]
-    threshold: npt.NDArray[np.float32]
-    right: npt.NDArray[np.int32]
-    missing_left: npt.NDArray[np.bool_]
-    roots: npt.NDArray[np.int32]
+    column: npt.NDArray[np.int64]
+    threshold: Floats
+    left: npt.NDArray[np.int64]
+    leaf: npt.NDArray[np.int64]
     kept: npt.NDArray[np.float32]
     mean: Floats
+    trees: int
     depth: int
 
-    def leaves(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-        """Leaf of each row in each tree, shape (trees, n)."""
-        rows, width = x.shape
-        flat = np.ascontiguousarray(x).ravel()
-        gaps = np.isnan(flat) if np.isnan(flat).any() else None
-        found = np.repeat(self.roots, rows)
-        offset = np.tile((np.arange(rows) * width).astype(np.int32), self.roots.size)
-        node, walking = found, None
+    def leaves(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Number of the leaf of each row in each tree, shape (n, trees)."""
+        rows = max(1, _PATHS_AT_ONCE // self.trees)
+        parts = [self._leaves(x[first : first + rows]) for first in range(0, len(x), rows)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.trees), dtype=np.int64)
+
+    def _leaves(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        ends = self.leaf.take(self._walked(x)).reshape(self.trees, len(x))
+        return np.ascontiguousarray(ends.T)
+
+    def _walked(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Last node of each path, tree by tree, shape (trees × n,); overwritten by the next walk."""
+        seen = np.concatenate([np.nan_to_num(x.astype(np.float64), nan=side) for side in (-_FAR, _FAR)], axis=1).ravel()
+        found, node, other, row, at, found_x = _scratch.of(self.trees * len(x))
+        node.reshape(self.trees, -1)[:] = np.arange(self.trees)[:, None]
+        row.reshape(self.trees, -1)[:] = np.arange(len(x)) * (seen.size // len(x))
+        walking = None
         for level in range(self.depth):
-            at = offset + self.feature.take(node)
-            goes_left = flat.take(at) <= self.threshold.take(node)
-            if gaps is not None:
-                goes_left |= gaps.take(at) & self.missing_left.take(node)
-            node = np.where(goes_left, node + 1, self.right.take(node))
-            if level % _LEVELS_PER_LOOK == _LEVELS_PER_LOOK - 1:
-                # Most paths end early: only those still on their way are walked on.
-                still = np.flatnonzero(self.right.take(node) != node)
-                if walking is None:
-                    found = node
-                else:
-                    found[walking] = node
+            self._step(seen, node, other, row, at[: node.size], found_x.view(np.float64)[: node.size])
+            node, other = other, node
+            if level >= _FIRST_LOOK and (level - _FIRST_LOOK) % _LOOKS_EVERY == 0:
+                still = np.flatnonzero(self.left.take(node, mode="clip") != node)
+                found[slice(None) if walking is None else walking] = node
                 walking = still if walking is None else walking[still]
-                node, offset = node[still], offset[still]
-        if walking is None:
-            found = node
-        else:
-            found[walking] = node
-        return found.reshape(self.roots.size, rows)
+                node, other, row = node[still], other[: still.size], row[still]
+        found[slice(None) if walking is None else walking] = node
+        return np.asarray(found)
+
+    def _step(self, seen: Floats, node: Nodes, after: Nodes, row: Nodes, at: Nodes, value: Floats) -> None:
+        """One level down: `after` becomes the children of `node`. Nothing is allocated, nothing branches."""
+        self.column.take(node, out=at, mode="clip")
+        np.add(at, row, out=at)
+        seen.take(at, out=value, mode="clip")
+        limit = at.view(np.float64)
+        self.threshold.take(node, out=limit, mode="clip")
+        np.subtract(limit, value, out=limit)
+        self.left.take(node, out=after, mode="clip")
+        np.subtract(after, np.right_shift(at, 63, out=at), out=after)  # the sign of a double is its first bit: -1 goes right
 
     def means(self, x: npt.NDArray[np.float32]) -> Floats:
         """Mean over the trees, as scikit-learn's `predict`; shape (n,)."""
-        return np.asarray(self.mean[self.leaves(x)].mean(axis=0))
+        return np.asarray(self.mean[self.leaves(x)].mean(axis=1))
 
-    def quantiles(self, x: npt.NDArray[np.float32], rows_at_once: int = 2048) -> Floats:
+    def quantiles(self, x: npt.NDArray[np.float32]) -> Floats:
         """p10, p50 and p90 of the values kept in the leaves; shape (n, 3)."""
-        parts = [self._quantiles(x[first : first + rows_at_once]) for first in range(0, len(x), rows_at_once)]
+        rows = max(1, _PATHS_AT_ONCE // self.trees)
+        parts = [self._quantiles(x[first : first + rows]) for first in range(0, len(x), rows)]
         return np.concatenate(parts) if parts else np.zeros((0, 3))
 
     def _quantiles(self, x: npt.NDArray[np.float32]) -> Floats:
-        values = np.moveaxis(self.kept[self.leaves(x)], 0, 1).reshape(len(x), -1)
+        values = self.kept.take(self._leaves(x), axis=0, mode="clip").reshape(len(x), -1)
         values.sort(axis=1)
         return quantiles_of_sorted(values)
 
@@ -113,29 +151,38 @@ def pack(trees: Sequence[Any], x: npt.NDArray[np.float32], y: Floats, kept: int,
         Chooses them.
     """
     parts = [tree.tree_ for tree in trees]
-    starts = np.cumsum([0, *(part.node_count for part in parts)])
+    counts = [part.node_count for part in parts]
+    roots = np.cumsum([0, *counts])[:-1]
+    shift = np.repeat(roots, counts)
     feature = np.concatenate([part.feature for part in parts])
-    leaf = feature == _LEAF
-    own = np.arange(starts[-1])
-    shift = np.repeat(starts[:-1], [part.node_count for part in parts])
-    left = np.concatenate([part.children_left for part in parts]) + shift
-    if not np.array_equal(left[~leaf], own[~leaf] + 1):
-        raise ValueError("trees must be built depth first: a left child follows its parent")
-    right = np.where(leaf, own, np.concatenate([part.children_right for part in parts]) + shift)
-    # scikit-learn compares a float32 feature with a float64 threshold; rounding down to float32 decides alike.
-    exact = np.concatenate([part.threshold for part in parts])
-    rounded = exact.astype(np.float32)
-    threshold = np.where(rounded.astype(np.float64) > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    ends = feature == _LEAF
+    children = np.stack([np.concatenate([getattr(part, side) for part in parts]) + shift for side in _SIDES], axis=1)
+    old, left, depth = _by_level(roots, children, ends)
+    ends, feature = ends[old], feature[old]
+    missing_right = ~np.concatenate([part.missing_go_to_left for part in parts]).astype(bool)[old]
     return PackedForest(
-        feature=np.where(leaf, 0, feature).astype(np.int32),
-        threshold=np.where(leaf, np.float32(-np.inf), threshold).astype(np.float32),
-        right=right.astype(np.int32),
-        missing_left=np.concatenate([part.missing_go_to_left for part in parts]).astype(bool) & ~leaf,
-        roots=starts[:-1].astype(np.int32),
-        kept=np.concatenate([_kept(part, x, y, kept, rng) for part in parts]),
-        mean=np.concatenate([part.value[:, 0, 0] for part in parts]),
-        depth=max(int(part.max_depth) for part in parts),
+        column=np.where(ends, 0, feature + missing_right * x.shape[1]).astype(np.int64),
+        # Where a tree parts what is missing from all that is not, its threshold is infinite: a leaf's alone may be.
+        threshold=np.where(ends, np.inf, np.minimum(np.concatenate([part.threshold for part in parts])[old], _FAR / 10)),
+        left=left,
+        leaf=np.where(ends, np.cumsum(ends) - 1, 0),
+        kept=np.concatenate([_kept(part, x, y, kept, rng) for part in parts])[old[ends]],
+        mean=np.concatenate([part.value[:, 0, 0] for part in parts])[old[ends]],
+        trees=len(parts),
+        depth=depth,
     )
+
+
+def _by_level(roots: Nodes, children: Nodes, ends: npt.NDArray[np.bool_]) -> tuple[Nodes, Nodes, int]:
+    """Nodes in the order of their levels, the left child of each in that order, and how many levels there are."""
+    levels = [roots]
+    while (inner := levels[-1][~ends[levels[-1]]]).size:
+        levels.append(children[inner].ravel())
+    old = np.concatenate(levels)
+    left = np.arange(old.size)
+    inside = ~ends[old]
+    left[inside] = roots.size + 2 * np.arange(int(inside.sum()))
+    return old, left, len(levels) - 1
 
 
 def _kept(part: Any, x: npt.NDArray[np.float32], y: Floats, kept: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -29,12 +29,12 @@ def local_rule(site: Site, situation: Situation, ahead: Outlook) -> Rule:
     closed = frozenset(date.fromisoformat(day) for day in site.site.shutdown_days)
     envelopes = {name: envelope for envelope in situation.envelopes for name in envelope.assets}
     planned = {name: _must_run(situation, envelope, name) for name, envelope in envelopes.items()}
+    assets = {asset.name: asset for asset in site.assets}
+    tripped = {state.asset for state in situation.assets if state.permit.tripped}
 
     def rule(name: str, moment: Moment) -> Wish:
-        asset, control = site.asset(name), site.asset(name).local_control
-        lock = situation.state(name).permit.tripped
-        nominal = asset.life.setpoint_nominal
-        if lock:
+        control, nominal = assets[name].local_control, assets[name].life.setpoint_nominal
+        if name in tripped:
             return Wish(on=False)
         if isinstance(control, LevelTrigger):
             return Wish(on=_triggered(control, moment, name), setpoint=_first(control.setpoint, nominal))

@@ -1,4 +1,4 @@
-"""Forecasts: the packed forest against scikit-learn's, learning time, many series at once, a year of a steel plant, and peers.
+"""Forecasts: the packed forest against scikit-learn's, learning time, many series at once, and public data sets.
 
 Rows that need the public data sets read them from the folder that `EMS_DATA` names (`forecast/steel_industry.csv.gz` …) and
 say so where there is none.
@@ -6,18 +6,18 @@ say so where there is none.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ems.bench.frame import Bench, Row, cpu_s, limit_row, ratio_row
+from plant.errors import NotFoundError
 
 if TYPE_CHECKING:
     from forecasting.cells import Cells
@@ -60,12 +60,16 @@ def _forest() -> tuple[Row, ...]:
     forest.fit(cells.x, cells.y)
     packed = pack(forest.estimators_, cells.x, cells.y, 3, np.random.default_rng(0))
     day = np.ascontiguousarray(cells.x[-STEPS:])
-    starts = packed.roots
+    same = [
+        dict(zip(theirs, ours, strict=True)) for theirs, ours in zip(forest.apply(cells.x).T, packed.leaves(cells.x).T, strict=True)
+    ]
+    numbers = np.zeros((TREES, max(max(names) for names in same) + 1), dtype=np.int64)
+    for tree, names in enumerate(same):
+        numbers[tree, list(names)] = list(names.values())
 
     def theirs() -> Floats:
-        leaves = forest.apply(day).T + starts[:, None]
-        pooled = np.moveaxis(packed.kept[leaves], 0, 1).reshape(STEPS, -1)
-        return quantiles_of_sorted(np.sort(pooled, axis=1))
+        leaves = numbers[np.arange(TREES), forest.apply(day)]
+        return quantiles_of_sorted(np.sort(packed.kept[leaves].reshape(STEPS, -1), axis=1))
 
     apart = float(np.abs(packed.quantiles(day) - theirs()).max() + np.abs(packed.means(day) - forest.predict(day)).max())
     mine = cpu_s(lambda: packed.quantiles(day), repeat=25) * 1e3
@@ -120,7 +124,9 @@ def _many() -> tuple[Row, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Set:
+class Set:
+    """A public data set and what is promised on it."""
+
     file: str
     time: str
     target: str
@@ -130,10 +136,10 @@ class _Set:
 
 
 SETS = {
-    "steel": _Set(file="steel_industry", time="time", target="usage_kwh", country="KR", mae=8.35, pinball=2.88),
-    "household": _Set(file="household_hourly", time="time", target="load_kw", country="FR", mae=0.414, pinball=0.1315),
-    "etth1": _Set(file="ETTh1", time="date", target="HUFL", country=None, mae=3.10, pinball=0.94),
-    "synthetic": _Set(
+    "steel": Set(file="steel_industry", time="time", target="usage_kwh", country="KR", mae=8.35, pinball=2.88),
+    "household": Set(file="household_hourly", time="time", target="load_kw", country="FR", mae=0.414, pinball=0.1315),
+    "etth1": Set(file="ETTh1", time="date", target="HUFL", country=None, mae=3.10, pinball=0.94),
+    "synthetic": Set(
         file="digital_twin_ems_synthetic_2025",
         time="timestamp",
         target="total_consumption_kwh",
@@ -144,31 +150,42 @@ SETS = {
 }
 
 
-def _file(one: _Set) -> Path | None:
+def file_of(one: Set) -> Path | None:
+    """The set's file in the folder that `EMS_DATA` names; None if there is none."""
     folder = os.environ.get("EMS_DATA")
     file = Path(folder) / "forecast" / f"{one.file}.csv.gz" if folder else None
     return file if file is not None and file.is_file() else None
 
 
-def _absent(name: str, what: str) -> tuple[Row, ...]:
+def read(name: str, column: str = "") -> tuple[Table, Table, str]:
+    """A column of a set (its target unless named) as it is, with dead sensors taken out, and where its days begin."""
+    from datasets.frame import read_csv
+    from datasets.repair import even, repaired
+
+    one = SETS[name]
+    file = file_of(one)
+    if file is None:
+        raise NotFoundError(f"no {one.file}.csv.gz: set EMS_DATA")
+    loaded = read_csv(file, time=one.time, columns=(column or one.target,))
+    table = even(loaded.table)
+    return table, repaired(table)[0], loaded.timezone
+
+
+def absent(name: str, what: str) -> tuple[Row, ...]:
+    """A row that says why nothing was measured."""
     return (Row(name=name, value=0.0, unit="", reference="", reference_value=None, ratio=None, goal=what, ok=None),)
 
 
 def _accuracy(name: str) -> Callable[[], tuple[Row, ...]]:
     def run() -> tuple[Row, ...]:
-        from datasets.frame import read_csv
-        from datasets.repair import even, repaired
         from forecasting.backtest import Protocol, backtest
 
         one, prefix = SETS[name], f"forecasting.{name}"
-        file = _file(one)
-        if file is None:
-            return _absent(f"{prefix}.mae", f"no {one.file}.csv.gz: set EMS_DATA")
-        loaded = read_csv(file, time=one.time, columns=(one.target,))
-        table = even(loaded.table)
-        clean, _ = repaired(table)
+        if file_of(one) is None:
+            return absent(f"{prefix}.mae", f"no {one.file}.csv.gz: set EMS_DATA")
+        table, clean, timezone = read(name)
         began = time.process_time()
-        protocol = Protocol(timezone=loaded.timezone, country=one.country)
+        protocol = Protocol(timezone=timezone, country=one.country)
         score = backtest(clean, one.target, protocol, actual=table).made[0].accuracy
         spent = time.process_time() - began
         held = abs((score.coverage80 or 0.0) - 0.8)
@@ -182,62 +199,10 @@ def _accuracy(name: str) -> Callable[[], tuple[Row, ...]]:
     return run
 
 
-def _peers(name: str) -> Callable[[], tuple[Row, ...]]:
-    """LightGBM on features as people usually make them, in the protocol of the backtest."""
-
-    def run() -> tuple[Row, ...]:
-        one, label = SETS[name], f"forecasting.peer.{name}.lightgbm"
-        file = _file(one)
-        if file is None:
-            return _absent(label, f"no {one.file}.csv.gz: set EMS_DATA")
-        if importlib.util.find_spec("lightgbm") is None:
-            return _absent(label, "lightgbm is not installed")
-        try:
-            import lightgbm
-        except OSError as error:
-            return _absent(label, f"lightgbm cannot be loaded: {error}")
-        began = time.process_time()
-        mae = _lightgbm(lightgbm, file, one)
-        spent = time.process_time() - began
-        return (
-            Row(
-                name=label, value=mae, unit="MAE of the target", reference="what auto must reach", reference_value=one.mae,
-                ratio=mae / one.mae, goal=f"for information; {spent:.0f} CPU s", ok=None,
-            ),
-        )  # fmt: skip
-
-    return run
-
-
-def _lightgbm(library: Any, file: Path, one: _Set) -> float:
-    """MAE of a median booster on lags of 1 to 7 days, rolling means and the calendar."""
-    from datasets.frame import read_csv
-    from forecasting.calendar import Calendar
-    from forecasting.days import fold
-
-    loaded = read_csv(file, time=one.time, columns=(one.target,))
-    table, calendar = loaded.table, Calendar(country=one.country)
-    days = fold(table.times, table.columns[one.target], timezone=loaded.timezone, step_s=table.step_s, calendar=calendar)
-    at = np.arange(28, days.values.shape[0])
-    columns = [days.values[at - lag] for lag in (1, 2, 3, 7, 14)]
-    columns += [np.nanmean([days.values[at - lag] for lag in range(1, span + 1)], axis=0) for span in (7, 28)]
-    columns += [np.broadcast_to(np.arange(days.slots), columns[0].shape)]
-    columns += [np.broadcast_to(each[at][:, None], columns[0].shape) for each in (days.groups, days.kinds)]
-    x, y = np.stack(columns, axis=-1), days.values[at]
-    first = int(days.values.shape[0] * 0.7) - 28
-    settings = {"objective": "quantile", "alpha": 0.5, "n_estimators": 400, "learning_rate": 0.05, "verbose": -1, "n_jobs": 1}
-    model = library.LGBMRegressor(**settings)
-    there = np.isfinite(y[:first])
-    model.fit(x[:first][there], y[:first][there])
-    said = model.predict(x[first:].reshape(-1, x.shape[-1])).reshape(y[first:].shape)
-    return float(np.nanmean(np.abs(said - y[first:])))
-
-
 BENCHES = (
     Bench(name="forecasting.forest", run=_forest),
     Bench(name="forecasting.learn", run=_learning),
     Bench(name="forecasting.many", run=_many),
     Bench(name="forecasting.steel", run=_accuracy("steel")),
     *(Bench(name=f"forecasting.{name}", run=_accuracy(name), by_name_only=True) for name in SETS if name != "steel"),
-    *(Bench(name=f"forecasting.peer.{name}", run=_peers(name), by_name_only=True) for name in SETS),
 )
