@@ -81,6 +81,8 @@ class Switches:
             np.minimum(late, 1.0, out=late)
         if np.count_nonzero(may) < may.size:
             cells, rows, held, late = cells[may], rows[may], held[may], late[may]
+            if not cells.size:
+                return cells
         np.maximum(late, 0.0, out=late)
         waits = self._locate(ensemble, cells, rows, held, late)
         if waits is None:
