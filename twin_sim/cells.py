@@ -212,14 +212,12 @@ class Cells:
     def bound(self) -> None:
         """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
         layout, ahead = self.layout, self.ahead
-        short = ahead < layout.bottom
-        if np.count_nonzero(short):
-            self.unserved += np.where(short, (layout.bottom - ahead) * self.unit, 0.0)
-            np.copyto(ahead, layout.bottom, where=short)
-        over = ahead > layout.top
-        if np.count_nonzero(over):
-            self.wasted += np.where(over, (ahead - layout.top) * self.unit, 0.0)
-            np.copyto(ahead, layout.top, where=over)
+        if np.count_nonzero(np.minimum.reduce(ahead, axis=1) < layout.bottom[:, 0]):
+            self.unserved += np.maximum(layout.bottom - ahead, 0.0) * self.unit
+            np.maximum(ahead, layout.bottom, out=ahead)
+        if np.count_nonzero(np.maximum.reduce(ahead, axis=1) > layout.top[:, 0]):
+            self.wasted += np.maximum(ahead - layout.top, 0.0) * self.unit
+            np.minimum(ahead, layout.top, out=ahead)
 
 
 def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:

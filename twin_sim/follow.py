@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from plant.physics import Numbers
 from plant.table import Floats
 from twin_sim.assets.battery import Battery
-from twin_sim.cells import Bools
+from twin_sim.cells import Bools, Ints
 from twin_sim.layout import Block
 
 if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sizes:
+    """Constants of batteries: columns with a row for each of them, or numbers that hold for all."""
+
+    stores: Ints | int
+    share: Numbers
+    """Of the site's surplus or need, by power."""
+    most_kw: Numbers
+    standby_kw: Numbers
+    charging: Numbers
+    discharging: Numbers
+    room_kw: Numbers
+    """Power that moves the store by one unit of level within a tick, this battery's share of it: charging."""
+    left_kw: Numbers
+    """The same, discharging."""
+    top: Numbers
+    bottom: Numbers
 
 
 class Follower:
@@ -24,79 +45,88 @@ class Follower:
     """
 
     def __init__(self, block: Block, ensemble: Ensemble) -> None:
-        kind = cast(Battery, block.kind)
         self.block = block
-        tall = (block.rows.stop - block.rows.start, 1)
-        self.most_kw = np.broadcast_to(np.asarray(kind.power_kw, dtype=np.float64), tall)
-        self.least_kw = -self.most_kw
-        self.share = self.most_kw / self.most_kw.sum()
-        self.standby_kw = np.broadcast_to(np.asarray(kind.standby_kw, dtype=np.float64), tall)
-        self.stands_by = bool(self.standby_kw.any())
-        self.charging = np.broadcast_to(np.asarray(kind.efficiency, dtype=np.float64), tall)
-        self.discharging = 1.0 / self.charging
         self.per_rate = ensemble.per_rate[block.stores]
-        beside = np.array([[self.most_kw[block.stores == store].sum()] for store in block.stores.tolist()])
-        part = self.most_kw / beside
-        self.room_kw = part / self.per_rate / self.charging
-        self.left_kw = part * self.charging / self.per_rate
-        self.top, self.bottom = ensemble.layout.high[block.stores], ensemble.layout.low[block.stores]
         self.bills = ensemble.layout.bill_of[block.rows]
         self.one_bill = bool((self.bills == self.bills[0]).all())
-        self.alike = self._one_for_all()
+        self._each = self._sizes(ensemble)
+        self._one = self._one_for_all()
+        self._stands_by = bool(np.any(self._each.standby_kw))
 
-    def _one_for_all(self) -> bool:
-        """Whether all have the same size, store and bill: then, on the same orders, one of them tells what all do."""
-        numbers = (self.most_kw, self.standby_kw, self.charging, self.block.stores, self.bills)
-        return all(bool((np.asarray(column) == column[0]).all()) for column in numbers)
+    def _sizes(self, ensemble: Ensemble) -> _Sizes:
+        block, layout = self.block, ensemble.layout
+        kind = cast(Battery, block.kind)
+        tall = (block.rows.stop - block.rows.start, 1)
+
+        def column(value: Numbers) -> Floats:
+            return np.broadcast_to(np.asarray(value, dtype=np.float64), tall)
+
+        most, charging = column(kind.power_kw), column(kind.efficiency)
+        beside = np.array([[most[block.stores == store].sum()] for store in block.stores.tolist()])
+        part = most / beside
+        return _Sizes(
+            stores=block.stores, share=most / most.sum(), most_kw=most, standby_kw=column(kind.standby_kw), charging=charging,
+            discharging=1.0 / charging, room_kw=part / self.per_rate / charging, left_kw=part * charging / self.per_rate,
+            top=layout.high[block.stores], bottom=layout.low[block.stores],
+        )  # fmt: skip
+
+    def _one_for_all(self) -> _Sizes | None:
+        """Numbers that hold for all, if they are alike and share store and bill: on the same orders one tells what all do."""
+        each = self._each
+        columns = {name: np.asarray(getattr(each, name)) for name in _Sizes.__slots__}
+        if not self.one_bill or any((column != column[0]).any() for column in columns.values()):
+            return None
+        return _Sizes(**{name: column.reshape(-1)[0].item() for name, column in columns.items()})
 
     def follow(self, ensemble: Ensemble) -> None:
         """Set the batteries' power for the tick that begins."""
         rows = self.block.rows
-        released, on = ensemble.released[rows], ensemble.on[rows]
-        together, running = np.count_nonzero(released) == released.size, np.count_nonzero(on) == on.size
-        if self.alike and together and running:
-            rows = slice(rows.start, rows.start + 1)
-        part = slice(0, rows.stop - rows.start)
-        setpoint = ensemble.setpoint[rows]
-        power = self._wanted(ensemble, released[part], setpoint, part)
-        room, left = self._bounds(ensemble, part)
-        if ensemble.cap_kw is not None:
-            np.minimum(power, self.share[part] * (ensemble.cap_kw - self._others(ensemble)), out=power)
-        np.minimum(power, room, out=power)
-        np.maximum(power, left, out=power)
-        if together:
-            ensemble.setpoint[self.block.rows] = power
-        else:
-            np.copyto(setpoint, power, where=released)
-        if not running:
+        released, on, setpoint = ensemble.released[rows], ensemble.on[rows], ensemble.setpoint[rows]
+        local, running = np.count_nonzero(released), np.count_nonzero(on)
+        same = local == released.size and running == on.size
+        sizes = self._each
+        if self._one is not None and (same or len(released) == 1):
+            sizes, released, on = self._one, released[0], on[0]
+        own = setpoint if sizes is self._each else setpoint[0]
+        power = self._wanted(ensemble, sizes, released, own) if local else own.copy()
+        self._bound(ensemble, sizes, power)
+        if same:
+            setpoint[:] = power
+        elif local:
+            np.copyto(own, power, where=released)
+        if running < on.size:
             power *= on
         output = np.maximum(power, 0.0)
-        output *= self.charging[part]
-        output += np.minimum(power, 0.0) * self.discharging[part]
-        if self.stands_by:
-            power += self.standby_kw[part]
+        output *= sizes.charging
+        output += np.minimum(power, 0.0) * sizes.discharging
+        if self._stands_by:
+            power += sizes.standby_kw
         self._put(ensemble, power, output)
 
-    def _bounds(self, ensemble: Ensemble, part: slice) -> tuple[Floats, Floats]:
-        """Power with which each would reach the top and the bottom of its limits at the end of the tick."""
-        level = ensemble.level[self.block.stores[part]]
-        room = self.top[part] - level
-        room *= self.room_kw[part]
-        np.minimum(room, self.most_kw[part], out=room)
-        np.maximum(room, 0.0, out=room)
-        left = self.bottom[part] - level
-        left *= self.left_kw[part]
-        np.maximum(left, self.least_kw[part], out=left)
-        np.minimum(left, 0.0, out=left)
-        return room, left
+    def _wanted(self, ensemble: Ensemble, sizes: _Sizes, released: Bools, setpoint: Floats) -> Floats:
+        """The site's need under local control, the order elsewhere."""
+        wanted = self._others(ensemble) * -sizes.share
+        if np.count_nonzero(released) < released.size:
+            wanted -= setpoint
+            wanted *= released
+            wanted += setpoint
+        return wanted
 
-    def _wanted(self, ensemble: Ensemble, released: Bools, setpoint: Floats, part: slice) -> Floats:
-        count = np.count_nonzero(released)
-        if not count:
-            return setpoint.copy()
-        wanted = self.share[part] * self._others(ensemble)
-        np.negative(wanted, out=wanted)
-        return wanted if count == released.size else np.where(released, wanted, setpoint)
+    def _bound(self, ensemble: Ensemble, sizes: _Sizes, power: Floats) -> None:
+        """Keep within contracted power, own power, and what would reach the top or the bottom of the store in the tick."""
+        if ensemble.cap_kw is not None:
+            np.minimum(power, sizes.share * (ensemble.cap_kw - self._others(ensemble)), out=power)
+        level = ensemble.level[sizes.stores]
+        room = sizes.top - level
+        room *= sizes.room_kw
+        np.minimum(room, sizes.most_kw, out=room)
+        np.maximum(room, 0.0, out=room)
+        np.minimum(power, room, out=power)
+        left = sizes.bottom - level
+        left *= sizes.left_kw
+        np.maximum(left, -sizes.most_kw, out=left)
+        np.minimum(left, 0.0, out=left)
+        np.maximum(power, left, out=power)
 
     def _others(self, ensemble: Ensemble) -> Floats:
         """Power of the site without batteries in this tick, shape (futures,)."""
@@ -109,17 +139,17 @@ class Follower:
         return others
 
     def _put(self, ensemble: Ensemble, power: Floats, output: Floats) -> None:
-        """Enter what all draw and give, one row for each of them or one for all."""
+        """Enter what all draw and give: a row for each of them, or one that holds for all."""
         rows = self.block.rows
-        count, each = rows.stop - rows.start, len(power)
         if ensemble.audit is not None:
             cells = np.arange(rows.start * ensemble.futures, rows.stop * ensemble.futures)
             arrays = ensemble.power, ensemble.output, ensemble.intake
             ensemble.audit.until(cells, ensemble.tick_number * ensemble.tick_s, *arrays)
         ensemble.power[rows], ensemble.output[rows] = power, output
-        if each < count:
-            ensemble.followed_kw[self.bills[0]] += power[0] * count
-            ensemble.ahead[self.block.stores[0]] += output[0] * (self.per_rate[0] * count)
+        if power.ndim == 1:
+            count = rows.stop - rows.start
+            ensemble.followed_kw[self.bills[0]] += power * count
+            ensemble.ahead[self.block.stores[0]] += output * (float(self.per_rate[0, 0]) * count)
             return
         if self.one_bill:
             ensemble.followed_kw[self.bills[0]] += power.sum(axis=0)

@@ -173,16 +173,15 @@ class Script:
         rows = fresh.nonzero()[0]
         if not rows.size:
             return
-        given, runs = (order[rows] != LOCAL)[:, None], (order[rows] == RUN)[:, None]
-        target = np.where(given, asked[rows, None], layout.nominal[rows, None])
+        given = (order[rows] != LOCAL)[:, None]
+        runs = (order[rows] == RUN)[:, None]
         if self._left is not None:
             local, rests = self._answers(ensemble, self._left, rows)
-            given, runs = given & ~local, runs & ~local
+            given = np.greater(given, local)
             if rests is not None:
                 given, runs = given | rests, runs & ~rests
-            target = np.where(given, asked[rows, None], layout.nominal[rows, None])
         self._order(ensemble, rows, given, runs)
-        self._adjust(ensemble, rows, target)
+        self._adjust(ensemble, rows, np.where(given, asked[rows, None], layout.nominal[rows, None]))
 
     def _order(self, ensemble: Ensemble, rows: Ints, given: Bools, runs: Bools) -> None:
         """Put some machines on orders or under local control; `given` and `runs` have a column, or one for all."""

@@ -30,7 +30,7 @@ class Load:
     def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
         """Power at a share."""
         power = self.power_kw * np.asarray(setpoint) * np.asarray(conditions.availability)
-        return Working(power_kw=power, output_per_h=0.0 * power)
+        return Working(power_kw=power, output_per_h=0.0)
 
     def idle_kw(self, conditions: Conditions) -> Numbers:
         """Standby power."""
