@@ -25,6 +25,8 @@ class LocalControllers:
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._due = True
         self._below, self._above = np.zeros((2, self._layout.triggers, outside.futures), dtype=bool)
+        rows = outside.schedule_rows
+        self._schedules = slice(rows[0], rows[-1] + 1) if rows.size else None
         layout = self._layout
         self._groups = [
             (
@@ -68,9 +70,9 @@ class LocalControllers:
         if not self._due:
             return
         self._due = False
-        scheduled = self._outside.schedule_rows
-        if scheduled.size:
-            released = ensemble.released[scheduled]
-            ensemble.want[scheduled] = (released & self._scheduled) | (ensemble.want[scheduled] & ~released)
+        if self._schedules is not None:
+            want, released = ensemble.want[self._schedules], ensemble.released[self._schedules]
+            want &= ~released
+            want |= released & self._scheduled
         if layout.always.size:
             ensemble.want[layout.always] |= ensemble.released[layout.always]
