@@ -20,7 +20,7 @@ from policy.instances import START, Machine, battery, made_prices, made_site, ma
 from policy.invariants import check as invariants
 from policy.layout import layout
 from policy.numbers import numbers
-from policy.solve import Solver
+from policy.solve import Solver, proven
 from policy.strategies.optimal import Optimal
 from tests.policy.pumps import STEP_S, pump, site_of, tank
 
@@ -70,6 +70,20 @@ def test_the_optimum_of_a_small_plant_is_the_best_of_all_patterns(seed: int) -> 
     best = min(cost_of(pattern, machines, situation, store) for pattern in patterns)
     assert plan.objective == pytest.approx(best, abs=2e-3)
     assert plan.gap == pytest.approx(0.0, abs=1e-5)
+    strategy = Optimal(site)
+    facts = strategy.facts(situation)
+    program = numbers(strategy.model(layout(site, situation, facts.ahead)), facts)
+    assert proven(program, 30.0) == pytest.approx(best, abs=2e-3), "what branch and bound proves is the optimum as well"
+
+
+def test_a_room_does_not_refuse_the_heat_that_it_is_given() -> None:
+    """Heat is not accepted or refused: a cooler must run, however little unserved heat is said to cost."""
+    site, situation = site_of([pump("a", -60.0, 20.0)], [-20.0] * 8, 175.0)
+    services = tuple(replace(service, unserved_price=0.01) for service in situation.services)
+    plan = Optimal(site).propose(replace(situation, services=services))
+    assert invariants(plan, situation) == ()
+    assert plan.courses[0].on.values[0] == 1.0
+    assert not any("cannot be carried off" in words for words in plan.binding)
 
 
 def test_a_tank_that_starts_empty_is_filled_at_any_price() -> None:

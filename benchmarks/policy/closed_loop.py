@@ -1,0 +1,228 @@
+"""The works under control for days, beside what no plan at all could beat.
+
+Usage, from the root of a checkout: python -m benchmarks.policy.closed_loop FOLDER [--days 14] [--seeds 1 2 3 4 5] [--minutes 10]
+
+Each seed is one `ems demo`: the plant behind OPC UA differs from the controller's model by ± 10 %, surprises, and one effect
+that the model has no term for. Afterwards the whole window is one model: the plant's own physics, the demands, the weather
+and the losses that came, its stores to end no emptier than they did. What branch and bound proves of it in so many minutes
+is a lower bound on the cost of any control, in steps of the controller and without a word about its chatter or wear.
+A folder that holds a finished run of a seed is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ems.config import LoadedSite, load
+from ems.demo import MISMATCH
+from ems.observe import limits_of
+from ems.served import read_drivers, read_state, served_prices
+from ems.virtual import VirtualTags
+from plant.assets import Mode, Service
+from plant.series import Forecast, Series
+from plant.situation import AssetState, Permit, Situation, StoreState
+from plant.table import Floats
+from plant.tags import Snapshot
+from plant.tariff import Prices
+from policy.compiled import Program
+from policy.layout import layout
+from policy.numbers import numbers
+from policy.solve import proven
+from policy.strategies.clairvoyant import Clairvoyant
+from twin_sim.drivers import Drivers, as_table
+from twin_sim.mismatch import differing
+from twin_sim.model import SiteModel
+from twin_sim.state import TwinState
+
+PAID = frozenset(
+    {"bought", "sold", "start", "peak", "below", "above", "unmet", "excess", "spill", "lack", "over_hard", "over_export"}
+)
+"""What is in the plant's bill, or stands for what must not be; wear, risk and reserves are wishes of the controller's."""
+SEEDS = (1, 2, 3, 4, 5)
+
+
+def main() -> int:
+    """Run, bound, print, and write `closed_loop.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--days", type=float, default=14.0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    asked = parser.parse_args()
+    rows = []
+    print("seed | own control | ours | bound | ours / bound | served | refused plans | replay")
+    for seed in asked.seeds:
+        document = ran(asked.folder / str(seed), seed, asked.days)
+        bound = bound_of(asked.folder / str(seed) / "demo", document, seed, asked.minutes * 60.0)
+        row = summed(seed, document, bound)
+        rows.append(row)
+        replay = f"{row['replay']['identical']} of {row['replay']['decisions']}"
+        print(
+            f"{seed} | {row['own']:.1f} | {row['ours']:.1f} | {bound:.1f} | {row['ratio']:.3f} | {row['served']:.4f} "
+            f"| {row['refused']} of {row['proposed']} | {replay}",
+            flush=True,
+        )
+    (asked.folder / "closed_loop.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    return 0
+
+
+def ran(folder: Path, seed: int, days: float) -> dict[str, Any]:
+    """The document of a demo of so many days; run if it is not there."""
+    file = folder / "out.json"
+    if not file.is_file() or not file.stat().st_size:
+        folder.mkdir(parents=True, exist_ok=True)
+        words = ["demo", "--hours", str(24.0 * days), "--headless", "--json", "--seed", str(seed), "--dir", str(folder / "demo")]
+        done = subprocess.run([sys.executable, "-m", "ems.cli", *words], stdout=subprocess.PIPE, text=True, check=True)
+        file.write_text(done.stdout, encoding="utf-8")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def summed(seed: int, document: Mapping[str, Any], bound: float) -> dict[str, Any]:
+    """The figures of one seed."""
+    ours, own, plans = document["plant"], document["plant_untouched"], document["plans"]
+    return {
+        "seed": seed,
+        "own": own["cost"],
+        "ours": ours["cost"],
+        "bound": bound,
+        "ratio": ours["cost"] / bound,
+        "served": ours["served_share"],
+        "violations": len(ours["violations"]),
+        "peak_kw": [own["demand_peak_kw"], ours["demand_peak_kw"]],
+        "refused": plans["refused"],
+        "proposed": plans["proposed"],
+        "replay": document["replay"],
+    }
+
+
+def bound_of(folder: Path, document: Mapping[str, Any], seed: int, time_limit_s: float) -> float:
+    """What no control of the plant in this folder could have cost less than."""
+    loaded = load(folder / "site.toml")
+    until = datetime.fromisoformat(document["plant"]["end"])
+    situation = window(loaded, read_drivers(folder / "drivers.parquet"), read_state(folder / "state.json"), until, seed)
+    planner = Clairvoyant(loaded.site)
+    facts = planner.facts(situation)
+    program = numbers(planner.model(layout(loaded.site, situation, facts.ahead)), facts)
+    billed(program)
+    closed(program, situation, dict(document["plant"]["levels_end"]))
+    return proven(program, time_limit_s)
+
+
+def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: datetime, seed: int) -> Situation:
+    """A whole run as one situation: the plant as it is, and what came."""
+    site, step_s = loaded.site, loaded.site.control.step_s
+    model = differing(SiteModel(site), seed, MISMATCH)
+    start = drivers.start
+    steps = round((until - start).total_seconds() / step_s)
+    known = VirtualTags(site).extend_table(as_table(drivers)).columns
+    per_step = round(step_s / drivers.step_s)
+    losses = {f"loss of {name}": column[:, 0] for name, column in drivers.losses.items()}
+
+    def series(values: Floats) -> Series:
+        mean = values[: steps * per_step].reshape(steps, per_step).mean(axis=1)
+        return Series(start=start, step_s=step_s, values=tuple(mean.tolist()), unit="1")
+
+    def told(target: str, values: Floats) -> Forecast:
+        made = series(values)
+        return Forecast(target=target, made_at=start, model_id="what came", p10=made, p50=made, p90=made)
+
+    forecasts = tuple(told(name, values) for name, values in (*known.items(), *losses.items()))
+    lossy = {store.service: f"loss of {store.name}" for store in site.stores if store.name in drivers.losses}
+    states = tuple(_state(asset.name, state) for asset in site.assets)
+    ambient = tuple((found.target, found.p50) for found in forecasts)
+    imported, exported = (found.resampled(start, step_s, steps) for found in served_prices(loaded, drivers, start, until))
+    energy, export = (Series(start=start, step_s=step_s, values=tuple(found), unit="1/kWh") for found in (imported, exported))
+    return Situation(
+        id="window",
+        site=site.site.name,
+        time=start,
+        step_s=step_s,
+        steps=steps,
+        snapshot=Snapshot(time=start, readings=()),
+        assets=states,
+        stores=tuple(StoreState(store=name, level=level) for name, level in state.levels),
+        envelopes=model.envelopes(start, step_s, steps, states, forecasts, ambient, ()),
+        store_specs=model.stores,
+        flows=model.flows,
+        services=tuple(_drawn(service, lossy) for service in site.services),
+        jobs=(),
+        load_target=site.limits.load,
+        forecasts=forecasts,
+        ambient=ambient,
+        health=(),
+        credibility=(),
+        prices=Prices(
+            energy=energy,
+            export=export,
+            demand_charge_per_kw=site.tariff.demand_charge_per_kw,
+            demand_window_s=site.tariff.demand_window_s,
+            billing_end=until,
+        ),
+        limits=limits_of(site),
+        locks=(),
+        previous=None,
+        seed=seed,
+        versions=(),
+    )
+
+
+def _drawn(service: Service, lossy: Mapping[str, str]) -> Service:
+    """A service whose store loses what no model has a term for: it is known here, and drawn like a demand."""
+    return replace(service, demand=lossy[service.name]) if service.demand is None and service.name in lossy else service
+
+
+def _state(name: str, state: TwinState) -> AssetState:
+    found = dict(state.machines).get(name)
+    return AssetState(
+        asset=name,
+        running=None if found is None else found.running,
+        since=None,
+        setpoint=None if found is None else found.setpoint,
+        power_kw=None,
+        starts_today=0,
+        mode=Mode.CONTROL,
+        permit=Permit(),
+        released=False,
+    )
+
+
+def billed(program: Program) -> None:
+    """Leave only what the plant's account counts."""
+    kept = np.zeros(program.cost.size, dtype=np.bool_)
+    for name in PAID:
+        for places in program.compiled.column[name].values():
+            kept[places] = True
+    program.cost[~kept] = 0.0
+
+
+def closed(program: Program, situation: Situation, levels: Mapping[str, float]) -> None:
+    """Ask that every store ends with what it ended with: no emptier where it is filled, no warmer where it is cooled."""
+    for s, store in enumerate(situation.store_specs):
+        last = program.compiled.column["level"][s][-1]
+        outputs = [
+            point.output_per_h
+            for envelope in situation.envelopes
+            if envelope.store == store.name
+            for regime in envelope.regimes
+            for point in regime.points
+        ]
+        level = float(np.clip(levels[store.name], program.lower[last], program.upper[last]))
+        if max(outputs) <= 0.0:
+            program.upper[last] = level
+        else:
+            program.lower[last] = level
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
