@@ -101,8 +101,8 @@ def holed(values: Floats, share: float, kind: str, step_s: float) -> Floats:
 def holes(model: str, _: int) -> Iterator[Found]:
     """Steel with holes in all of its history, judged by all that came."""
     table, clean, zone = read("steel")
-    for kind in ("random", "blocks"):
-        for share in (0.1, 0.3, 0.5):
+    for kind in ("blocks", "random"):
+        for share in (0.5, 0.3, 0.1):
             column = holed(clean.columns["usage_kwh"], share, kind, table.step_s)
             found, _made = measured(
                 replace(clean, columns={"usage_kwh": column}), "usage_kwh", table, model=model, timezone=zone, country="KR"
