@@ -142,10 +142,16 @@ class Script:
             released &= ~stopped
             want &= ~stopped
             moved |= stopped
-        rows = np.logical_or.reduce(moved, axis=1)
-        if np.count_nonzero(rows):
+        answers = np.logical_or.reduce(moved, axis=1)
+        if np.count_nonzero(answers):
             ensemble.local_due()
-            self._answering = rows if self._answering is None else self._answering | rows
+            self._note(EVERY, answers)
+
+    def _note(self, rows: Rows, answers: Bools) -> None:
+        """Remember which machines do not follow their orders in some column: they are given them again at the next step."""
+        if self._answering is None:
+            self._answering = np.zeros(self.orders.shape[1], dtype=bool)
+        self._answering[rows] |= answers
 
     def _give_back(self, ensemble: Ensemble) -> None:
         """Everything to local control, which takes it over as it stands."""
@@ -175,11 +181,15 @@ class Script:
             return
         given = (order[rows] != LOCAL)[:, None]
         runs = (order[rows] == RUN)[:, None]
+        if self._answering is not None:
+            self._answering[rows] = False
         if self._left is not None:
             local, rests = self._answers(ensemble, self._left, rows)
             given = np.greater(given, local)
             if rests is not None:
                 given, runs = given | rests, runs & ~rests
+                local |= rests
+            self._note(rows, np.logical_or.reduce(local, axis=1))
         self._order(ensemble, rows, given, runs)
         self._adjust(ensemble, rows, np.where(given, asked[rows, None], layout.nominal[rows, None]))
 
@@ -196,8 +206,6 @@ class Script:
             ensemble.want[where] = (given & runs) | (stays & ~given)
             ensemble.released[where] = ~given
             ensemble.local_due()
-        if self._answering is not None:
-            self._answering[rows] = ~follows
 
     def _adjust(self, ensemble: Ensemble, rows: Ints, target: Floats) -> None:
         changes = np.logical_or.reduce(target != ensemble.setpoint[rows, self.columns], axis=1)

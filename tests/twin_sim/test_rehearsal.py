@@ -14,9 +14,11 @@ from plant.site import Site
 from plant.situation import Situation, StoreState
 from plant.tags import Tag
 from tests.twin_sim.little import START, drivers, plan, series, site, situation
+from twin_sim.ensemble import Ensemble
 from twin_sim.futures import draw
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import live, rehearse
+from twin_sim.script import Script
 from twin_sim.state import MachineState, TwinState
 from twin_sim.twin import Twin
 
@@ -160,6 +162,26 @@ def test_what_draws_from_a_store_that_runs_low_rests(ordered: float) -> None:
     else:
         assert float(np.ptp(bottle[:followed])) == 0.0
     assert float(bottle[-1].min()) > float(bottle[followed - 1].max()), "given back at the end of the plan"
+
+
+def test_orders_that_stand_need_not_be_given_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    of, now = bottled(size_per_level=400.0, flow_per_h=100.0)
+    slow = tuple(replace(asset, life=replace(asset.life, min_up_s=1800.0, min_down_s=2400.0)) for asset in of.assets)
+    model, given = SiteModel(replace(of, assets=slow)), Script._give
+
+    def anew(script: Script, ensemble: Ensemble, step: int) -> None:
+        script._given = -1
+        given(script, ensemble, step)
+
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        made = plan({name: rng.random(48) < 0.6 for name in ("heating", "lead", "lag", "booster")}, {"lead": 0.7, "lag": 0.9})
+        once = live(made, now, model).recorder
+        with monkeypatch.context() as patched:
+            patched.setattr(Script, "_give", anew)
+            again = live(made, now, model).recorder
+        assert np.allclose(once.kw, again.kw, rtol=0.0, atol=1e-9)
+        assert np.allclose(once.level, again.level, rtol=0.0, atol=1e-9)
 
 
 def test_what_local_control_does_after_the_plan_is_judged_by_the_ends_of_stores_alone() -> None:
