@@ -9,6 +9,7 @@ from datetime import datetime
 import numpy as np
 
 from ems.outlook import Ahead, Outlook
+from forecasting.nowcast import nowcast
 from plant.errors import DataError
 from plant.ports import Forecaster
 from plant.series import Forecast, Series
@@ -62,7 +63,8 @@ class SiteForecasts:
             # a Series refuses NaN with a ValueError: a model that gives no number is no reason to stop controlling
             try:
                 made = model.predict(history, None if ahead is None else ahead.table, start, steps)
-                return _rounded(made if ahead is None else ahead.told(made, model), self._units[target])
+                told = made if ahead is None else ahead.told(made, model)
+                return _rounded(nowcast(told, history), self._units[target])
             except (DataError, ValueError) as error:
                 return flat(target, history, start, step_s, steps, self._units[target], str(error))
         return flat(target, history, start, step_s, steps, self._units[target], "no model has been trained")

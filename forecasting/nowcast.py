@@ -1,0 +1,100 @@
+"""What is seen now lasts a while: the miss of now, carried into the next steps as far as misses lasted in the past."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+
+from plant.ports import instant64
+from plant.series import Forecast, Series
+from plant.table import Floats, Table, Times
+
+LEAST_DAYS = 7
+"""Fewer days do not tell what is usual at an hour."""
+WORKDAYS = 5
+MOST = 0.95
+"""Nothing is taken to last longer than this share from step to step."""
+BARELY = 0.02
+"""Smaller shares of a miss are left out."""
+DAY = np.timedelta64(1, "D")
+FIRST_WEEKDAY = 3
+"""1 January 1970 was a Thursday, counted from Monday."""
+
+
+def nowcast(forecast: Forecast, history: Table) -> Forecast:
+    """A forecast with the miss of now carried into its next steps.
+
+    The k-th step is moved by miss · ρ_k, with ρ_k the share of a deviation from the usual value of the hour that was still
+    there so many steps later in the history. The band reaches from the forecast as it was to a miss that lasts longer than
+    most (√ρ_k).
+
+    Parameters
+    ----------
+    forecast
+        As a model made it, from rows before its first step.
+    history
+        Readings on the forecast's grid; the row at the time of the first step is what is seen now.
+    """
+    issue, steps = instant64(forecast.p50.start), len(forecast.p50.values)
+    column = history.columns.get(forecast.target)
+    where = int(np.searchsorted(history.times, issue))
+    if column is None or where >= len(history) or history.times[where] != issue or not np.isfinite(column[where]):
+        return forecast
+    middle = np.asarray(forecast.p50.values)
+    miss = float(column[where]) - float(middle[0])
+    shares = lasting_shares(history.times[:where], column[:where], forecast.p50.step_s, steps)
+    if not shares.any() or not miss:
+        return forecast
+    floor = 0.0 if min(forecast.p10.values) >= 0.0 else -np.inf
+    moved, far = np.maximum(middle + miss * shares, floor), np.maximum(middle + miss * np.sqrt(shares), floor)
+    low = np.minimum(np.asarray(forecast.p10.values), np.minimum(moved, far))
+    high = np.maximum(np.asarray(forecast.p90.values), np.maximum(moved, far))
+    return replace(forecast, p10=_like(forecast.p10, low), p50=_like(forecast.p50, moved), p90=_like(forecast.p90, high))
+
+
+def _like(series: Series, values: Floats) -> Series:
+    return replace(series, values=tuple(values.tolist()))
+
+
+def lasting_shares(times: Times, values: Floats, step_s: float, steps: int) -> Floats:
+    """Shares of a deviation from the usual value of the hour that are still there 1, 2, … steps later, shape (steps,).
+
+    The autocorrelation of the deviations, and no more than a first-order process would leave of it: what lasts for days
+    is in the forecast already.
+
+    Parameters
+    ----------
+    times, values
+        Rows at equal steps, shape (n,); NaN where nothing is known.
+    step_s
+        Their step.
+    """
+    found = np.zeros(steps)
+    if len(times) < 2 or times[-1] - times[0] < LEAST_DAYS * DAY:
+        return found
+    days = times.astype("datetime64[D]").astype(np.int64)
+    slots = ((times - times.astype("datetime64[D]")) / np.timedelta64(round(step_s * 1e6), "us")).astype(np.int64)
+    table = np.full((days[-1] - days[0] + 1, slots.max() + 1), np.nan)
+    table[days - days[0], slots] = values
+    resting = (np.arange(days[0], days[-1] + 1) + FIRST_WEEKDAY) % 7 >= WORKDAYS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an hour of which nothing is known stays NaN
+        for kind in (False, True):
+            table[resting == kind] -= np.nanmedian(table[resting == kind], axis=0)
+    off = table[days - days[0], slots]
+    for lag in range(1, min(steps, len(off) - 1) + 1):
+        share = _autocorrelation(off, lag)
+        found[lag - 1] = min(share, found[0] ** lag) if lag > 1 else share
+        if found[lag - 1] < BARELY:
+            found[lag - 1] = 0.0
+            break
+    return found
+
+
+def _autocorrelation(off: Floats, lag: int) -> float:
+    one, later = off[:-lag], off[lag:]
+    both = np.isfinite(one) & np.isfinite(later)
+    total = float(np.sum(one[both] ** 2))
+    return float(np.clip(np.sum(one[both] * later[both]) / total, 0.0, MOST)) if total > 0.0 else 0.0
