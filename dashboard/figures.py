@@ -88,7 +88,13 @@ def stores(views: Sequence[StoreView], start: datetime, now: datetime, end: date
         traces += [{**trace, "yaxis": f"y{name}"} for trace in store_traces(view, theme, shift)]
         shapes += store_shapes(view, theme, f"y{name}")
         layout[f"yaxis{name}"] = axis(theme) | {"domain": [low, high], "nticks": 4, "range": _around(view), "anchor": "x"}
-    layout["xaxis"] |= {"nticks": 6, "anchor": "y" if len(views) < 2 else f"y{len(views)}"}
+    layout["xaxis"] |= {
+        "nticks": 4,
+        "tickangle": 0,
+        "tickformatstops": [],
+        "tickformat": "%H:%M<br>%a",
+        "anchor": "y" if len(views) < 2 else f"y{len(views)}",
+    }
     layout |= {
         "shapes": [*shapes, now_line(now + shift, theme)],
         "margin": {"l": 44, "r": 10, "t": 4, "b": 38},

@@ -125,12 +125,20 @@ def _sent(
 
 
 def give_back(
-    works: Works, memory: Memory, gate: Gate, cycle: str, assets: Sequence[str], words: str, *, at_once: bool = False
+    works: Works,
+    memory: Memory,
+    gate: Gate,
+    cycle: str,
+    assets: Sequence[str],
+    words: str,
+    reason: Reason,
+    *,
+    at_once: bool = False,
 ) -> tuple[Ended, ...]:
     """Give assets back to their own local control (or into their safe state), journalled like every command."""
     now = gate.now()
     life_s = max(works.site.control.expires_s, works.site.control.every_s)
-    commands = [release_command(name, now, life_s, Reason.SAFETY, words) for name in assets if not memory.standings[name].released]
+    commands = [release_command(name, now, life_s, reason, words) for name in assets if not memory.standings[name].released]
     return carry_out(works, memory, gate, cycle, commands, None, at_once=at_once)
 
 

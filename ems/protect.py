@@ -43,8 +43,8 @@ def protect(works: Works, memory: Memory, gate: Gate, cycle: str, situation: Sit
     works.historian.append_all([("alarm", alarms), ("event", events)], cycle=cycle, time=situation.time)
     memory.alarmed(alarms)
     leaving = [name for name in bad if works.site.asset(name).on_bad_data != "hold"]
-    left = give_back(works, memory, gate, cycle, leaving, "its readings cannot be trusted")
-    return (*left, *give_back(works, memory, gate, cycle, _lowered(memory), "it is no longer in CONTROL"))
+    left = give_back(works, memory, gate, cycle, leaving, "its readings cannot be trusted", Reason.SAFETY)
+    return (*left, *give_back(works, memory, gate, cycle, _lowered(memory), "it is no longer in CONTROL", Reason.SAFETY))
 
 
 def _lowered(memory: Memory) -> list[str]:

@@ -24,7 +24,7 @@ from ems.site import Works
 from plant.errors import EmsError, HistorianError, NotConnectedError, RefusedError
 from plant.events import Event
 from plant.identity import content_id
-from plant.orders import Command
+from plant.orders import Command, Reason
 from plant.site import Site
 from plant.tags import Snapshot
 from plant.times import after, floor
@@ -34,8 +34,12 @@ log = logging.getLogger(__name__)
 LEASE = "run"
 LEASE_CYCLES = 4
 LOST = "lease lost"
-ENDS = {"for": "its time is over", "done": "the plant has come to its end", "stopped": "it was stopped"}
-"""Why a run ended, for a person."""
+ENDS = {
+    "for": ("its time is over", Reason.SCHEDULE),
+    "done": ("the plant has come to its end", Reason.SCHEDULE),
+    "stopped": ("it was stopped", Reason.OPERATOR),
+}
+"""Why a run ended, for a person, and the reason of what it gives back."""
 
 
 class LeaseLostError(RefusedError):
@@ -169,7 +173,8 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
         going.finished = "stopped"
     finally:
         if going.finished != LOST:
-            _part(going, f"the run ends: {ENDS.get(going.finished, going.finished or 'a fault')}")
+            words, reason = ENDS.get(going.finished, (going.finished or "a fault", Reason.SAFETY))
+            _part(going, f"the run ends: {words}", reason)
 
 
 def _renewed(going: Run, holder: str, ttl_s: float) -> None:
@@ -260,17 +265,17 @@ def _failed(going: Run, error: EmsError, in_a_row: int) -> None:
         log.error("and cannot be recorded: %s", unrecorded)
     limit = going.works.site.control.release_after
     if in_a_row >= limit:
-        _part(going, f"{limit} cycles failed in a row")
+        _part(going, f"{limit} cycles failed in a row", Reason.SAFETY)
     if in_a_row >= limit and (isinstance(error, HistorianError) or (lost and going.works.site.connection.lock_step)):
         going.finished = words
         raise error
 
 
-def _part(going: Run, words: str) -> None:
+def _part(going: Run, words: str, reason: Reason) -> None:
     """Give every asset back; what cannot be given back is left to the plant's own watchdog."""
     try:
         names = [asset.name for asset in going.works.site.assets]
-        going.parted += give_back(going.works, going.memory, going.gate, "", names, words, at_once=True)
+        going.parted += give_back(going.works, going.memory, going.gate, "", names, words, reason, at_once=True)
     except EmsError as error:
         log.error("assets could not be given back through the journal: %s", error)
 

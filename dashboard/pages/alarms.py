@@ -24,12 +24,12 @@ SPANS = ("1h", "8h", "24h", "7d")
 def layout(_queries: Queries, _address: Address) -> Component:
     """Alarms with what can be done about them; below, what happened."""
     columns = [
-        column("priority", "Priority", 125),
-        column("state", "State", 200),
-        column("raised", "Raised", 150),
-        column("asset", "Asset", 150),
-        column("words", "What"),
-        column("advice", "What to do"),
+        column("priority", "Priority", 105),
+        column("state", "State", 150, wrapText=True),
+        column("raised", "Raised", 140),
+        column("asset", "Asset", 120),
+        column("words", "What", wrapText=True, autoHeight=True),
+        column("advice", "What to do", wrapText=True, autoHeight=True),
     ]
     return html.Div(
         className="split",
