@@ -22,7 +22,7 @@ MISSING = 1.3
 """Charge on what is missing, as a multiple of the mean cost of making it."""
 MORE = 0.7
 """Value of what is more, as a multiple of the mean cost of making it."""
-MIDNIGHT = 2.0
+MIDNIGHT = 4.0
 """Charge on what is missing at midnight, as a multiple of the mean cost of making it."""
 INSIDE = 0.1
 """The level wanted at the end keeps so much of the accepted band away from its ends."""
