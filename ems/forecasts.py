@@ -40,22 +40,43 @@ class SiteForecasts:
         Unit of each target.
     outlook
         The weather; None = the site asks for none.
+    timezone
+        Where days and weekends begin.
     """
 
-    def __init__(self, forecasters: Mapping[str, Forecaster], units: Mapping[str, str], outlook: Outlook | None = None) -> None:
-        self._forecasters, self._units, self._outlook = forecasters, units, outlook
+    def __init__(
+        self,
+        forecasters: Mapping[str, Forecaster],
+        units: Mapping[str, str],
+        outlook: Outlook | None = None,
+        timezone: str = "UTC",
+    ) -> None:
+        self._forecasters, self._units, self._outlook, self._timezone = forecasters, units, outlook, timezone
 
     @property
     def names(self) -> tuple[str, ...]:
         """The targets."""
         return tuple(self._units)
 
-    def issue(self, history: Table, start: datetime, step_s: float, steps: int) -> tuple[Forecast, ...]:
-        """A forecast of every target from `start`, looking only at `history`."""
+    def issue(
+        self, history: Table, start: datetime, step_s: float, steps: int, held: frozenset[str] = frozenset()
+    ) -> tuple[Forecast, ...]:
+        """A forecast of every target from `start`, looking only at `history`.
+
+        Parameters
+        ----------
+        held
+            Targets whose reading of now is what was ordered, not what could be (PV that is held back): their forecasts are not
+            moved by it.
+        """
         ahead = None
         if self._outlook is not None:
             history, ahead = self._outlook.joined(history), self._outlook.ahead(start, step_s, steps)
-        return tuple(self._one(target, history, ahead, start, step_s, steps) for target in self._units)
+        made = (self._one(target, history, ahead, start, step_s, steps) for target in self._units)
+        return tuple(one if one.target in held or one.model_id == FLAT else self._moved(one, history) for one in made)
+
+    def _moved(self, forecast: Forecast, history: Table) -> Forecast:
+        return _rounded(nowcast(forecast, history, self._timezone), self._units[forecast.target])
 
     def _one(self, target: str, history: Table, ahead: Ahead | None, start: datetime, step_s: float, steps: int) -> Forecast:
         model = self._forecasters.get(target)
@@ -63,8 +84,7 @@ class SiteForecasts:
             # a Series refuses NaN with a ValueError: a model that gives no number is no reason to stop controlling
             try:
                 made = model.predict(history, None if ahead is None else ahead.table, start, steps)
-                told = made if ahead is None else ahead.told(made, model)
-                return _rounded(nowcast(told, history), self._units[target])
+                return _rounded(made if ahead is None else ahead.told(made, model), self._units[target])
             except (DataError, ValueError) as error:
                 return flat(target, history, start, step_s, steps, self._units[target], str(error))
         return flat(target, history, start, step_s, steps, self._units[target], "no model has been trained")

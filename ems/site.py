@@ -123,7 +123,12 @@ def build(
         model=model,
         strategy=strategy_of(site),
         fallbacks=(("hold", Hold(site)), ("release", Release(site))),
-        forecasts=SiteForecasts(forecasters, {name: units[name] for name in targets(site)}, outlook_of(historian.database, site)),
+        forecasts=SiteForecasts(
+            forecasters,
+            {name: units[name] for name in targets(site)},
+            outlook_of(historian.database, site),
+            site.site.timezone,
+        ),
         monitor=monitor,
         billing=Billing(site, loaded.folder),
         versions=versions(),

@@ -19,6 +19,8 @@ from twin_sim.mirror import mirror
 
 MIRRORED = timedelta(days=2)
 """How far back twin and plant are compared."""
+CURTAILED = 0.01
+"""A set-point so much below the highest holds PV back."""
 
 
 def situate(works: Works, memory: Memory, snapshot: Snapshot) -> Situation:
@@ -26,7 +28,7 @@ def situate(works: Works, memory: Memory, snapshot: Snapshot) -> Situation:
     site, control = works.site, works.site.control
     start, steps = floor(snapshot.time, control.step_s), round(control.horizon_s / control.step_s)
     table = memory.history.table()
-    forecasts = works.forecasts.issue(table, start, control.step_s, steps)
+    forecasts = works.forecasts.issue(table, start, control.step_s, steps, held_back(site, snapshot))
     ambient = ambient_of(site, forecasts)
     health = works.monitor.observe(table)
     credibility = mirror(works.model, table.since(instant64(snapshot.time - MIRRORED))).credibility
@@ -59,6 +61,19 @@ def situate(works: Works, memory: Memory, snapshot: Snapshot) -> Situation:
         versions=works.versions,
     )
     return replace(made, id=content_id("s", made))
+
+
+def held_back(site: Site, snapshot: Snapshot) -> frozenset[str]:
+    """Power tags of PV that does not give now what the sun would allow."""
+    found = set()
+    for asset in site.assets:
+        setpoint = snapshot.number(asset.tags.setpoint) if asset.tags.setpoint else None
+        running = snapshot.truth(asset.tags.running) if asset.tags.running else None
+        high = asset.life.setpoint_high
+        curtailed = setpoint is not None and high is not None and setpoint < high - CURTAILED * abs(high)
+        if asset.kind == "pv" and asset.tags.power and (curtailed or running is False):
+            found.add(asset.tags.power)
+    return frozenset(found)
 
 
 def ambient_of(site: Site, forecasts: tuple[Forecast, ...]) -> tuple[tuple[str, Series], ...]:

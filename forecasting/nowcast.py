@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
 from plant.ports import instant64
 from plant.series import Forecast, Series
@@ -18,17 +19,20 @@ MOST = 0.95
 """Nothing is taken to last longer than this share from step to step."""
 BARELY = 0.02
 """Smaller shares of a miss are left out."""
+FAINT = 0.05
+"""Below this share of the most that is expected, generation now says nothing of the hours to come."""
 DAY = np.timedelta64(1, "D")
 FIRST_WEEKDAY = 3
 """1 January 1970 was a Thursday, counted from Monday."""
 
 
-def nowcast(forecast: Forecast, history: Table) -> Forecast:
+def nowcast(forecast: Forecast, history: Table, timezone: str = "UTC") -> Forecast:
     """A forecast with the miss of now carried into its next steps.
 
-    The k-th step is moved by miss · ρ_k, with ρ_k the share of a deviation from the usual value of the hour that was still
-    there so many steps later in the history. The band reaches from the forecast as it was to a miss that lasts longer than
-    most (√ρ_k).
+    The k-th step, the one that contains now being the first, is moved by miss · ρ_k, with ρ_k the share of a deviation from the
+    usual value of the hour that was still there so many steps later in the history. What is never positive (power that is
+    generated) is moved in proportion: there is no sun to be missed at night. The band is widened by the forecast so moved and
+    by a miss that lasts longer than most (√ρ_k).
 
     Parameters
     ----------
@@ -36,33 +40,49 @@ def nowcast(forecast: Forecast, history: Table) -> Forecast:
         As a model made it, from rows before its first step.
     history
         Readings on the forecast's grid; the row at the time of the first step is what is seen now.
+    timezone
+        Where days and weekends begin.
     """
     issue, steps = instant64(forecast.p50.start), len(forecast.p50.values)
     column = history.columns.get(forecast.target)
     where = int(np.searchsorted(history.times, issue))
     if column is None or where >= len(history) or history.times[where] != issue or not np.isfinite(column[where]):
         return forecast
-    middle = np.asarray(forecast.p50.values)
-    miss = float(column[where]) - float(middle[0])
-    shares = lasting_shares(history.times[:where], column[:where], forecast.p50.step_s, steps)
-    if not shares.any() or not miss:
+    low, middle, high = (np.asarray(series.values) for series in (forecast.p10, forecast.p50, forecast.p90))
+    miss = _miss(float(column[where]), low, middle, high)
+    shares = lasting_shares(history.times[:where], column[:where], forecast.p50.step_s, steps, timezone)
+    if not shares.any() or not miss.any():
         return forecast
-    floor = 0.0 if min(forecast.p10.values) >= 0.0 else -np.inf
+    floor = 0.0 if low.min() >= 0.0 else -np.inf
     moved, far = np.maximum(middle + miss * shares, floor), np.maximum(middle + miss * np.sqrt(shares), floor)
-    low = np.minimum(np.asarray(forecast.p10.values), np.minimum(moved, far))
-    high = np.maximum(np.asarray(forecast.p90.values), np.maximum(moved, far))
-    return replace(forecast, p10=_like(forecast.p10, low), p50=_like(forecast.p50, moved), p90=_like(forecast.p90, high))
+    words = f"moved by what is seen now: {float(column[where]):.4g} instead of {middle[0]:.4g}"
+    return replace(
+        forecast,
+        p10=_like(forecast.p10, np.minimum(low, np.minimum(moved, far))),
+        p50=_like(forecast.p50, moved),
+        p90=_like(forecast.p90, np.maximum(high, np.maximum(moved, far))),
+        words="; ".join(part for part in (forecast.words, words) if part),
+    )
+
+
+def _miss(now: float, low: Floats, middle: Floats, high: Floats) -> Floats:
+    """What each step would miss if it missed like now, shape (steps,)."""
+    if high.max() > 0.0 or low.min() >= 0.0:
+        return np.full(middle.shape, now - middle[0])
+    if middle[0] > FAINT * middle.min():
+        return np.zeros(middle.shape)
+    return np.asarray(middle * np.clip(now / middle[0] - 1.0, -1.0, 1.0))
 
 
 def _like(series: Series, values: Floats) -> Series:
     return replace(series, values=tuple(values.tolist()))
 
 
-def lasting_shares(times: Times, values: Floats, step_s: float, steps: int) -> Floats:
+def lasting_shares(times: Times, values: Floats, step_s: float, steps: int, timezone: str = "UTC") -> Floats:
     """Shares of a deviation from the usual value of the hour that are still there 1, 2, … steps later, shape (steps,).
 
-    The autocorrelation of the deviations, and no more than a first-order process would leave of it: what lasts for days
-    is in the forecast already.
+    The autocorrelation of the deviations within their days (what lasts for days is in the forecast already), and no more than a
+    first-order process would leave of it.
 
     Parameters
     ----------
@@ -70,12 +90,15 @@ def lasting_shares(times: Times, values: Floats, step_s: float, steps: int) -> F
         Rows at equal steps, shape (n,); NaN where nothing is known.
     step_s
         Their step.
+    timezone
+        Where days and weekends begin.
     """
     found = np.zeros(steps)
     if len(times) < 2 or times[-1] - times[0] < LEAST_DAYS * DAY:
         return found
-    days = times.astype("datetime64[D]").astype(np.int64)
-    slots = ((times - times.astype("datetime64[D]")) / np.timedelta64(round(step_s * 1e6), "us")).astype(np.int64)
+    local = pd.DatetimeIndex(times, tz="UTC").tz_convert(timezone).tz_localize(None).to_numpy().astype("datetime64[us]")
+    days = local.astype("datetime64[D]").astype(np.int64)
+    slots = ((local - local.astype("datetime64[D]")) / np.timedelta64(round(step_s * 1e6), "us")).astype(np.int64)
     table = np.full((days[-1] - days[0] + 1, slots.max() + 1), np.nan)
     table[days - days[0], slots] = values
     resting = (np.arange(days[0], days[-1] + 1) + FIRST_WEEKDAY) % 7 >= WORKDAYS
@@ -83,6 +106,7 @@ def lasting_shares(times: Times, values: Floats, step_s: float, steps: int) -> F
         warnings.simplefilter("ignore", RuntimeWarning)  # an hour of which nothing is known stays NaN
         for kind in (False, True):
             table[resting == kind] -= np.nanmedian(table[resting == kind], axis=0)
+        table -= np.nanmedian(table, axis=1)[:, None]
     off = table[days - days[0], slots]
     for lag in range(1, min(steps, len(off) - 1) + 1):
         share = _autocorrelation(off, lag)

@@ -193,7 +193,7 @@ class _Writer:
     def _store(self, s: int, worth: Worth) -> None:
         store, out, h = self.situation.store_specs[s], self.out, self.h
         now, size = level_now(self.situation, store), self.plan.stores[s].size
-        unserved = self.situation.services[self.plan.stores[s].service].unserved_price
+        unserved = self._shortage(self.plan.stores[s].service)
         bottom, top = min(store.bottom, now), max(store.top, now)
         low, high = np.full(self.plan.steps + 1, bottom), np.full(self.plan.steps + 1, top)
         low[0] = high[0] = now
@@ -212,10 +212,16 @@ class _Writer:
         out.price("scant", s, scant_price)
         out.bound("draw", s, -np.inf if self._alone(s) else 0.0, np.inf)
         never = max(unserved, NEVER * abs(worth.price), NEVER * float(np.max(np.abs(self.ahead.energy))))
-        never = max(never, 2.0 * store.low_price * float(np.sum(ready)) * h / size)
         out.price("lack", s, LAST * never * h)
         out.price("spill", s, never * h)
         self._closing(s, worth, size)
+
+    def _shortage(self, v: int) -> float:
+        """What a unit of a service costs that is not served, where a store must be ready by a time also more than that is worth."""
+        service, stores = self.situation.services[v], self.situation.store_specs
+        own = [store for store in stores if store.service == service.name]
+        saved = (store.low_price * float(np.sum(self._ready(store))) * self.h / (store.size_per_level or 1.0) for store in own)
+        return max(shortage_price(self.situation, self.ahead, service), 2.0 * max(saved, default=0.0))
 
     def _alone(self, s: int) -> bool:
         """Whether a store is its service's only one: what is drawn then follows from the demand, whatever its sign."""
@@ -269,7 +275,7 @@ class _Writer:
         service, out = self.situation.services[v], self.out
         out.right("served", v, self.ahead.demand_of(service.name))
         stores = [s for s, store in enumerate(self.plan.stores) if store.service == v]
-        price = shortage_price(self.situation, self.ahead, service)
+        price = self._shortage(v)
         out.price("unmet", v, price * self.h)
         out.bound("unmet", v, 0.0, np.maximum(self.ahead.demand_of(service.name), 0.0))
         out.price("excess", v, price * self.h if stores else 0.0)
@@ -371,7 +377,7 @@ def hard_price(situation: Situation, ahead: Outlook) -> float:
     for envelope in situation.envelopes:
         service = next((found for found in situation.services if found.name == envelope.service), None)
         for point in (point for regime in envelope.regimes for point in regime.points):
-            if service is not None and sum(point.power_kw) > 0.01:
+            if service is not None and service.unserved_price > 0.0 and sum(point.power_kw) > 0.01:
                 worth = max(worth, shortage_price(situation, ahead, service) * abs(point.output_per_h) / sum(point.power_kw))
     return min(max(10.0 * worth, 10.0), 1e4)
 

@@ -8,6 +8,7 @@ from typing import Any
 import highspy
 import numpy as np
 
+from plant.errors import SolverError
 from plant.orders import Cut
 from plant.table import Floats
 from policy.compiled import Places, Program
@@ -188,14 +189,24 @@ class Solver:
 
 
 def proven(problem: Program, time_limit_s: float) -> float:
-    """What branch and bound proves within a time that no plan can cost less than; for measuring."""
+    """What branch and bound proves within a time that no plan can cost less than; for measuring.
+
+    Raises
+    ------
+    SolverError
+        If there is no plan at all.
+    """
     highs = _highs()
     highs.passModel(_lp(problem))
     binary = np.flatnonzero(problem.compiled.binary).astype(np.int32)
     highs.changeColsIntegrality(binary.size, binary, np.ones(binary.size, dtype=np.uint8))
     highs.setOptionValue("time_limit", time_limit_s)
+    highs.setOptionValue("mip_rel_gap", 0.0)
     highs.run()
-    return float(highs.getInfo().mip_dual_bound) + problem.offset
+    if highs.getModelStatus() in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+        raise SolverError("there is no plan: its limits contradict")
+    info = highs.getInfo()
+    return float(info.mip_dual_bound if binary.size else info.objective_function_value) + problem.offset
 
 
 class _Rows:

@@ -5,8 +5,8 @@ Usage, from the root of a checkout: python -m benchmarks.policy.closed_loop FOLD
 Each seed is one `ems demo`: the plant behind OPC UA differs from the controller's model by ± 10 %, surprises, and one effect
 that the model has no term for. Afterwards the whole window is one model: the plant's own physics, the demands, the weather
 and the losses that came, its stores to end no emptier than they did. What branch and bound proves of it in so many minutes
-is a lower bound on the cost of any control, in steps of the controller and without a word about its chatter or wear.
-A folder that holds a finished run of a seed is not run again.
+is a lower bound on the cost of any control that keeps the stores' limits, in steps of the controller.
+A folder that holds a finished run of a seed and as many days is not run again.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def main() -> int:
     rows = []
     print("seed | own control | ours | bound | ours / bound | served | refused plans | replay")
     for seed in asked.seeds:
-        document = ran(asked.folder / str(seed), seed, asked.days)
-        bound = bound_of(asked.folder / str(seed) / "demo", document, seed, asked.minutes * 60.0)
+        folder = asked.folder / f"{seed}-{asked.days:g}d"
+        document = ran(folder, seed, asked.days)
+        bound = bound_of(folder / "demo", document, seed, asked.minutes * 60.0)
         row = summed(seed, document, bound)
         rows.append(row)
         replay = f"{row['replay']['identical']} of {row['replay']['decisions']}"

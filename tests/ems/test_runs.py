@@ -20,7 +20,7 @@ from ems.site import Works, build
 from plant.assets import Mode
 from plant.errors import HistorianError, NotConnectedError, RefusedError, SolverError
 from plant.events import Alarm, Event, Maintenance, MaintenanceKind, ModeChange
-from plant.orders import Action, Command, Outcome, OutcomeKind, Plan, Request, Verdict
+from plant.orders import Action, Command, Outcome, OutcomeKind, Plan, Reason, Request, Verdict
 from plant.situation import Situation
 from plant.tags import Quality
 from tests.connectors.tank_plant import START, TankPlant
@@ -244,8 +244,13 @@ def test_a_signal_stops_gives_back_and_closes_the_journal(historian: Historian, 
         if len(going.cycles) == 9:
             signal.raise_signal(number)
 
-    done = run(works(historian, plant), for_s=24 * HOUR, on_cycle=stop)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a job's parent may have it
+    try:
+        done = run(works(historian, plant), for_s=24 * HOUR, on_cycle=stop)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done.finished == "stopped"
+    assert {item.command.reason for item in done.parted} == {Reason.OPERATOR}
     assert plant.written["pump.command"] == "AUTO"
     assert historian.verify() > 0
 
