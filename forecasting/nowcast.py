@@ -6,15 +6,15 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
+from forecasting.calendar import WORK, Calendar
+from forecasting.days import fold
 from plant.ports import instant64
 from plant.series import Forecast, Series
 from plant.table import Floats, Table, Times
 
 LEAST_DAYS = 7
 """Fewer days do not tell what is usual at an hour."""
-WORKDAYS = 5
 MOST = 0.95
 """Nothing is taken to last longer than this share from step to step."""
 BARELY = 0.02
@@ -22,8 +22,6 @@ BARELY = 0.02
 FAINT = 0.05
 """Below this share of the most that is expected, generation now says nothing of the hours to come."""
 DAY = np.timedelta64(1, "D")
-FIRST_WEEKDAY = 3
-"""1 January 1970 was a Thursday, counted from Monday."""
 
 
 def nowcast(forecast: Forecast, history: Table, timezone: str = "UTC") -> Forecast:
@@ -96,18 +94,14 @@ def lasting_shares(times: Times, values: Floats, step_s: float, steps: int, time
     found = np.zeros(steps)
     if len(times) < 2 or times[-1] - times[0] < LEAST_DAYS * DAY:
         return found
-    local = pd.DatetimeIndex(times, tz="UTC").tz_convert(timezone).tz_localize(None).to_numpy().astype("datetime64[us]")
-    days = local.astype("datetime64[D]").astype(np.int64)
-    slots = ((local - local.astype("datetime64[D]")) / np.timedelta64(round(step_s * 1e6), "us")).astype(np.int64)
-    table = np.full((days[-1] - days[0] + 1, slots.max() + 1), np.nan)
-    table[days - days[0], slots] = values
-    resting = (np.arange(days[0], days[-1] + 1) + FIRST_WEEKDAY) % 7 >= WORKDAYS
+    days = fold(times, values, timezone=timezone, step_s=step_s, calendar=Calendar())
+    resting, table = days.kinds[: days.dates.size] != WORK, days.values.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an hour of which nothing is known stays NaN
         for kind in (False, True):
             table[resting == kind] -= np.nanmedian(table[resting == kind], axis=0)
         table -= np.nanmedian(table, axis=1)[:, None]
-    off = table[days - days[0], slots]
+    off = table.ravel()
     for lag in range(1, min(steps, len(off) - 1) + 1):
         share = _autocorrelation(off, lag)
         found[lag - 1] = min(share, found[0] ** lag) if lag > 1 else share

@@ -41,9 +41,11 @@ class Series:
 
     def resampled(self, start: datetime, step_s: float, steps: int) -> tuple[float, ...]:
         """Mean value over each of `steps` steps from `start`; the first and last values extend beyond the ends."""
-        if step_s == self.step_s and start == self.start and steps == len(self.values):
-            return self.values
         offset = (start - self.start).total_seconds()
+        first, between = divmod(offset, self.step_s)
+        if step_s == self.step_s and not between:
+            last = len(self.values) - 1
+            return tuple(self.values[min(max(int(first) + i, 0), last)] for i in range(steps))
         return tuple(self._mean(offset + step_s * i, offset + step_s * (i + 1)) for i in range(steps))
 
     def _mean(self, begin_s: float, end_s: float) -> float:

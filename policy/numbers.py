@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from plant.assets import Service, Store
+from plant.assets import Store
 from plant.site import Site
 from plant.situation import Limit, Situation
 from plant.table import Floats
@@ -17,6 +17,7 @@ from policy.curves import at_setpoints
 from policy.fixed import Fixed
 from policy.guard import starts_allowed
 from policy.outlook import Outlook, ambient_of, asset_price, on_steps
+from policy.penalties import hard_price, shortage_price
 from policy.risk import risk_per_h
 from policy.walk import level_now
 from policy.worth import MIDNIGHT, Worth, reserve, worths
@@ -217,11 +218,8 @@ class _Writer:
         self._closing(s, worth, size)
 
     def _shortage(self, v: int) -> float:
-        """What a unit of a service costs that is not served, where a store must be ready by a time also more than that is worth."""
-        service, stores = self.situation.services[v], self.situation.store_specs
-        own = [store for store in stores if store.service == service.name]
-        saved = (store.low_price * float(np.sum(self._ready(store))) * self.h / (store.size_per_level or 1.0) for store in own)
-        return max(shortage_price(self.situation, self.ahead, service), 2.0 * max(saved, default=0.0))
+        """What a unit of a service costs that is not served; a store that must be ready by a time counts as so much longer."""
+        return shortage_price(self.situation, self.situation.services[v], lambda store: float(np.sum(self._ready(store))) * self.h)
 
     def _alone(self, s: int) -> bool:
         """Whether a store is its service's only one: what is drawn then follows from the demand, whatever its sign."""
@@ -369,28 +367,6 @@ def in_force(ahead: Outlook, limit: Limit) -> np.ndarray[tuple[int], np.dtype[np
     after_start = np.full(ahead.steps, True) if limit.start is None else begins + timedelta(seconds=ahead.step_s) > limit.start
     before_end = np.full(ahead.steps, True) if limit.end is None else begins < limit.end
     return np.asarray(after_start & before_end, dtype=np.bool_)
-
-
-def hard_price(situation: Situation, ahead: Outlook) -> float:
-    """What a kWh beyond a hard limit costs: more than any service it could save."""
-    worth = float(np.max(np.abs(ahead.energy)))
-    for envelope in situation.envelopes:
-        service = next((found for found in situation.services if found.name == envelope.service), None)
-        for point in (point for regime in envelope.regimes for point in regime.points):
-            if service is not None and service.unserved_price > 0.0 and sum(point.power_kw) > 0.01:
-                worth = max(worth, shortage_price(situation, ahead, service) * abs(point.output_per_h) / sum(point.power_kw))
-    return min(max(10.0 * worth, 10.0), 1e4)
-
-
-def shortage_price(situation: Situation, ahead: Outlook, service: Service) -> float:
-    """What a unit costs that a plan does not serve, or cannot carry off.
-
-    More than what it would save of the accepted limits of the service's stores up to the end of the horizon: demand draws from
-    a store down to its physical end, whatever a plan may wish.
-    """
-    stores = (store for store in situation.store_specs if store.service == service.name)
-    saved = (store.low_price * ahead.steps * ahead.step_h / (store.size_per_level or 1.0) for store in stores)
-    return max(service.unserved_price, 2.0 * max(saved, default=0.0))
 
 
 def most_power(situation: Situation) -> float:

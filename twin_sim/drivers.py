@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from plant.series import Series
 from plant.table import Floats, Table
 
 
@@ -108,15 +107,6 @@ def as_table(drivers: Drivers, future: int = 0) -> Table:
             for name, array in drivers.tags.items()
         },
     )
-
-
-def on_steps(series: Series, start: datetime, step_s: float, steps: int) -> Floats:
-    """Mean of a series over each of some steps, as `Series.resampled`; at once where the steps are the series' own."""
-    first, off = divmod((start - series.start).total_seconds(), series.step_s)
-    if step_s != series.step_s or off:
-        return np.array(series.resampled(start, step_s, steps))
-    values = np.array(series.values)
-    return np.asarray(values[np.clip(np.arange(int(first), int(first) + steps), 0, values.size - 1)])
 
 
 def end_of(drivers: Drivers) -> datetime:

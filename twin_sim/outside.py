@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -37,7 +36,6 @@ class Outside:
 
     def __init__(self, layout: Layout, drivers: Drivers, futures: int, base: str | None) -> None:
         self.layout, self.drivers, self.futures, self.base = layout, drivers, futures, base
-        self.step = -1
         tags = drivers.tags
         self._demands = [
             (row, tags[tag], float(layout.demand_share[row]))
@@ -193,10 +191,6 @@ class Outside:
         """Share of its rating that each machine of a block could give in the first future, shape (machines, steps)."""
         found = self._available[block.rows.start] or [None] * (block.rows.stop - block.rows.start)
         return np.stack([np.ones(steps.size) if item is None else np.maximum(item[0][steps, 0] / item[1], 0.0) for item in found])
-
-    def drivers_of(self) -> Mapping[str, Floats]:
-        """The tags as they were given."""
-        return self.drivers.tags
 
 
 def _stacked(rows: list[Floats | None], futures: int) -> Floats:

@@ -127,23 +127,17 @@ def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: dateti
     start = drivers.start
     steps = round((until - start).total_seconds() / step_s)
     known = VirtualTags(site).extend_table(as_table(drivers)).columns
-    per_step = round(step_s / drivers.step_s)
     losses = {f"loss of {name}": column[:, 0] for name, column in drivers.losses.items()}
 
-    def series(values: Floats) -> Series:
-        mean = values[: steps * per_step].reshape(steps, per_step).mean(axis=1)
-        return Series(start=start, step_s=step_s, values=tuple(mean.tolist()), unit="1")
-
     def told(target: str, values: Floats) -> Forecast:
-        made = series(values)
+        made = Series(start=start, step_s=drivers.step_s, values=tuple(values.tolist()), unit="1")
         return Forecast(target=target, made_at=start, model_id="what came", p10=made, p50=made, p90=made)
 
     forecasts = tuple(told(name, values) for name, values in (*known.items(), *losses.items()))
     lossy = {store.service: f"loss of {store.name}" for store in site.stores if store.name in drivers.losses}
     states = tuple(_state(asset.name, state) for asset in site.assets)
     ambient = tuple((found.target, found.p50) for found in forecasts)
-    imported, exported = (found.resampled(start, step_s, steps) for found in served_prices(loaded, drivers, start, until))
-    energy, export = (Series(start=start, step_s=step_s, values=tuple(found), unit="1/kWh") for found in (imported, exported))
+    energy, export = served_prices(loaded, drivers, start, until)
     return Situation(
         id="window",
         site=site.site.name,

@@ -23,7 +23,13 @@ from plant.errors import EmsError
 from plant.table import Table
 from tests.ems.waterworks import TEXT
 
-LEARNING = '\n[learning]\nforecaster = "week_mean"\nhistory_days = 42\n'
+LEARNING = """
+[learning]
+forecaster = "week_mean"
+history_days = 42
+schedule.forecast_every_s = 86400  # no second job falls due while a test runs
+schedule.accuracy_every_s = 86400
+"""
 DAYS = 45
 
 
@@ -204,7 +210,7 @@ def test_a_worker_killed_in_training_leaves_nothing_half_registered(folder: Path
 
 def test_a_worker_that_stays_does_what_is_asked_for_until_a_signal(folder: Path) -> None:
     file = folder / "site.toml"
-    file.write_text(file.read_text() + '[learning.schedule]\ntrain_at = "00:00"\n')
+    file.write_text(file.read_text() + 'schedule.train_at = "00:00"\n')
     asked = json.loads(ems(folder, "jobs", "run", "accuracy", "--who", "anna", "--json").stdout)["job"]
     command = [sys.executable, "-m", "ems.cli", "worker"]
     running = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
