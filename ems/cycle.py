@@ -66,7 +66,7 @@ def run_cycle(works: Works, memory: Memory, gate: Gate) -> Cycle:
     took_s = time.perf_counter() - began
     chosen = decision.chosen
     ended += carry_out(works, memory, gate, cycle, chosen.plan.commands, chosen.verdict)
-    memory.follow(chosen.plan)
+    memory.follow(chosen.plan, situation.prices.peak_so_far_kw)
     return Cycle(id=cycle, time=snapshot.time, situation=situation, decision=decision, ended=tuple(ended), took_s=took_s)
 
 

@@ -109,6 +109,14 @@ class Meter:
             share = (last - first).total_seconds() / window_s
             self._windows[window] = self._windows.get(window, 0.0) + power_kw * share
 
+    def on_course(self, snapshot: Snapshot) -> tuple[datetime, float]:
+        """Begin of the metering window that a snapshot lies in, and its mean power, kW, if the power of now stays to its end."""
+        window_s, power = self._site.tariff.demand_window_s, site_power_kw(self._site, snapshot)
+        window = floor(snapshot.time, window_s)
+        known = max(window, self._last.time) if self._last is not None else window
+        left = max(0.0, (_next_edge(window, window_s) - known).total_seconds())
+        return window, self._windows.get(window, 0.0) + power * left / window_s
+
     def since_last(self, until: datetime, health_min: float | None) -> Kpi | None:
         """The figures from where this was last asked to `until`; None if no time has passed."""
         spans = [span for span in self._spans[self._reported :] if span.end <= until]

@@ -59,6 +59,10 @@ class Memory:
         self.notices = {event.id for event in historian.records("event", Event)}
         self.notices |= set(self.alarms)
         """What the worker noticed and is journalled already."""
+        self.peak_kw: float | None = None
+        """What the billing period's peak is or will be by the plan in force; None where a peak costs nothing or none is planned."""
+        self.warned: datetime | None = None
+        """The metering window that was last found on its way above it."""
         self.credibility: tuple[Credibility, ...] = ()
         self.meter = meter
 
@@ -68,10 +72,18 @@ class Memory:
         self.history.add(snapshot)
         self.meter.take(snapshot, self.history)
 
-    def follow(self, plan: Plan) -> None:
-        """A plan is in force from now on; one without courses leaves the last one in force."""
+    def follow(self, plan: Plan, paid_kw: float) -> None:
+        """A plan is in force from now on; one without courses leaves the last one in force.
+
+        Parameters
+        ----------
+        paid_kw
+            The billing period's peak so far.
+        """
         if plan.courses:
             self.previous = plan
+        planned = plan.expected is not None and self._site.tariff.demand_charge_per_kw > 0.0
+        self.peak_kw = max(plan.expected.demand_peak_kw, paid_kw) if planned and plan.expected else None
 
     def believe(self, credibility: tuple[Credibility, ...]) -> None:
         """How far the twin agrees with the plant, asset by asset."""

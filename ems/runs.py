@@ -21,6 +21,7 @@ from ems.observe import too_soon
 from ems.recover import recover
 from ems.savings import Nothing
 from ems.site import Works
+from ems.wake import woken
 from plant.errors import EmsError, HistorianError, NotConnectedError, RefusedError
 from plant.events import Event
 from plant.identity import content_id
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 
 LEASE = "run"
 LEASE_CYCLES = 4
+LOOK_S = 5.0
+"""How often a plant that lives by the wall's clock is looked at between two cycles."""
 LOST = "lease lost"
 ENDS = {
     "for": ("its time is over", Reason.SCHEDULE),
@@ -91,6 +94,8 @@ class Run:
     parted: list[Ended] = field(default_factory=list)
     """Releases at the end, or after too many failures."""
     failures: list[str] = field(default_factory=list)
+    in_a_row: int = 0
+    """Cycles that failed since one succeeded."""
     finished: str = ""
     """Why it ended: `for`, `done`, `stopped`, or the fault."""
 
@@ -147,7 +152,6 @@ def _begun(works: Works, started: datetime) -> Run:
 
 def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None] | None, holder: str) -> None:
     works, control = going.works, going.works.site.control
-    in_a_row = 0
     try:
         while True:
             try:
@@ -157,18 +161,16 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
                 _count(going, cycle)
                 if on_cycle is not None:
                     on_cycle(going, cycle)
-                in_a_row = 0
+                going.in_a_row = 0
             except LeaseLostError:
                 raise
             except EmsError as error:
-                in_a_row += 1
-                _failed(going, error, in_a_row)
+                _failed(going, error)
             try:
                 if not _next(going, for_s):
                     break
             except NotConnectedError as error:
-                in_a_row += 1
-                _failed(going, error, in_a_row)
+                _failed(going, error)
     except KeyboardInterrupt:
         going.finished = "stopped"
     finally:
@@ -208,25 +210,57 @@ def _next(going: Run, for_s: float | None) -> bool:
 
 
 def _waited(going: Run, until: datetime) -> bool:
-    """Wait for an instant and read at the end of every metering window on the way: what will be billed is seen.
+    """Wait for an instant, or for what cannot wait so long; at the end of every metering window what will be billed is read.
 
     False when the plant has ended.
     """
-    window_s = going.works.site.tariff.demand_window_s
-    stop = after(floor(after(going.works.plant.now(), CLOCK.total_seconds()), window_s), window_s)
-    while stop < until:
+    for stop, metered in _stops(going.works.site, after(going.works.plant.now(), CLOCK.total_seconds()), until):
         if not going.gate.wait_until(stop):
             return False
-        _glance(going)
-        stop = after(stop, window_s)
+        snapshot = _glance(going) if metered else _read(going)
+        if snapshot is not None and _called(going, snapshot):
+            return True
     return going.gate.wait_until(until)
 
 
+def _stops(site: Site, now: datetime, until: datetime) -> Iterator[tuple[datetime, bool]]:
+    """Instants between two cycles at which the plant is looked at, and whether a metering window ends there."""
+    window_s = site.tariff.demand_window_s
+    look_s = site.control.look_s or (window_s if site.connection.lock_step else LOOK_S)
+    stop = now
+    while True:
+        metered = after(floor(stop, window_s), window_s)
+        stop = min(metered, after(floor(stop, look_s), look_s))
+        if stop >= until:
+            return
+        yield stop, stop == metered
+
+
+def _called(going: Run, snapshot: Snapshot) -> bool:
+    """Whether the next cycle is to come at once; after a failed one it keeps its time, for a plant is given back after a few."""
+    if going.in_a_row:
+        return False
+    try:
+        if words := woken(going.works, going.memory, snapshot):
+            time, said = snapshot.time, f"the next cycle comes at once: {words}"
+            event = Event(id=content_id("e", "woken", time, said), time=time, kind="woken", asset=None, words=said)
+            going.works.historian.append("event", [event], cycle="", time=time)
+    except EmsError as error:
+        log.warning("not looked for what cannot wait: %s", error)
+        return False
+    return bool(words)
+
+
 def _glance(going: Run) -> Snapshot | None:
+    """Read between two cycles and keep it."""
+    return _read(going, going.memory.take)
+
+
+def _read(going: Run, keep: Callable[[Snapshot], None] = lambda _: None) -> Snapshot | None:
     """Read between two cycles; a plant that does not answer is the next cycle's to deal with."""
     try:
         snapshot = going.works.read()
-        going.memory.take(snapshot)
+        keep(snapshot)
     except EmsError as error:
         log.warning("not read between two cycles: %s", error)
         going.memory.contact_was_lost = going.memory.contact_was_lost or isinstance(error, NotConnectedError)
@@ -250,9 +284,10 @@ def _counted(going: Run, cycle: Cycle) -> None:
     going.works.historian.append_all(groups, cycle=cycle.id, time=cycle.time)
 
 
-def _failed(going: Run, error: EmsError, in_a_row: int) -> None:
+def _failed(going: Run, error: EmsError) -> None:
     """Say it, hold; after too many in a row give everything back."""
-    log.error("cycle failed (%d in a row): %s", in_a_row, error)
+    going.in_a_row += 1
+    log.error("cycle failed (%d in a row): %s", going.in_a_row, error)
     going.failures.append(f"{type(error).__name__}: {error}")
     lost = isinstance(error, NotConnectedError)
     going.memory.contact_was_lost = going.memory.contact_was_lost or lost
@@ -264,9 +299,9 @@ def _failed(going: Run, error: EmsError, in_a_row: int) -> None:
     except HistorianError as unrecorded:
         log.error("and cannot be recorded: %s", unrecorded)
     limit = going.works.site.control.release_after
-    if in_a_row >= limit:
+    if going.in_a_row >= limit:
         _part(going, f"{limit} cycles failed in a row", Reason.SAFETY)
-    if in_a_row >= limit and (isinstance(error, HistorianError) or (lost and going.works.site.connection.lock_step)):
+    if going.in_a_row >= limit and (isinstance(error, HistorianError) or (lost and going.works.site.connection.lock_step)):
         going.finished = words
         raise error
 

@@ -162,6 +162,9 @@ class Control:
     __pydantic_config__ = {"extra": "forbid"}
 
     every_s: float = field(default=900.0, metadata={"gt": 0})
+    """Time between two cycles."""
+    look_s: float | None = field(default=None, metadata={"gt": 0})
+    """Time between two looks for what cannot wait for the next cycle; none = 5 s, with a plant in lock-step a metering window."""
     step_s: float = field(default=900.0, metadata={"gt": 0})
     horizon_s: float = field(default=86400.0, metadata={"gt": 0})
     strategy: str = "optimal"

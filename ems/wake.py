@@ -1,0 +1,59 @@
+"""What ends the wait for the next cycle: a person's wish, an alarm, a machine that changed unasked, a peak that nobody planned."""
+
+from __future__ import annotations
+
+from ems.issued import Notices
+from ems.memory import Memory
+from ems.site import Works
+from ems.watch import noticed
+from plant.assets import Asset
+from plant.events import Alarm
+from plant.tags import Snapshot
+from plant.times import iso
+
+OVER = 0.02
+"""A peak counts as passed where the open metering window is on its way to so much more."""
+
+
+def woken(works: Works, memory: Memory, snapshot: Snapshot) -> str:
+    """Why the next cycle must not wait, in words; empty where it may.
+
+    Parameters
+    ----------
+    snapshot
+        What the plant shows now, between two cycles.
+    """
+    asked = works.historian.open_requests()
+    if asked:
+        return f"{asked[0].who} asks for {' '.join(filter(None, (asked[0].wish, asked[0].asset)))}"
+    fresh = [notice for notice in Notices(works.historian.database).latest() if notice.id not in memory.notices]
+    if alarm := next((notice for notice in fresh if isinstance(notice, Alarm)), None):
+        return f"an alarm: {alarm.words}"
+    for asset in works.site.assets:
+        found = noticed(asset, memory.standings[asset.name], snapshot, memory.contact_was_lost)
+        if found is not None:
+            return found.event.words
+        if memory.seen is not None and (words := _turned(asset, memory.seen, snapshot)):
+            return words
+    return _passed(memory, snapshot)
+
+
+def _turned(asset: Asset, before: Snapshot, now: Snapshot) -> str:
+    """A permit, selector or trip that is no longer what the last cycle went by."""
+    tags = asset.tags
+    for tag in filter(None, (tags.tripped, tags.remote, tags.permit_start, tags.permit_stop)):
+        was, found = before.truth(tag), now.truth(tag)
+        if was is not None and found is not None and was != found:
+            return f"{tag} of {asset.name} turned {str(found).lower()}"
+    return ""
+
+
+def _passed(memory: Memory, snapshot: Snapshot) -> str:
+    """The open metering window is on its way above the peak that is paid or planned for; said once per window."""
+    if memory.peak_kw is None:
+        return ""
+    window, expected_kw = memory.meter.on_course(snapshot)
+    if expected_kw <= memory.peak_kw * (1.0 + OVER) or memory.warned == window:
+        return ""
+    memory.warned = window
+    return f"the metering window since {iso(window)} is on its way to {expected_kw:.0f} kW, not {memory.peak_kw:.0f} kW"
