@@ -113,7 +113,7 @@ def significant(values: Floats) -> Floats:
 
 
 def _rounded(forecast: Forecast, unit: str) -> Forecast:
-    def short(series: Series) -> Series:
-        return replace(series, values=tuple(significant(np.array(series.values)).tolist()), unit=unit)
-
-    return replace(forecast, p10=short(forecast.p10), p50=short(forecast.p50), p90=short(forecast.p90))
+    ends = (forecast.p10, forecast.p50, forecast.p90)
+    short = significant(np.array([series.values for series in ends])).tolist()
+    p10, p50, p90 = (replace(series, values=tuple(values), unit=unit) for series, values in zip(ends, short, strict=True))
+    return replace(forecast, p10=p10, p50=p50, p90=p90)

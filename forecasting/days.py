@@ -7,6 +7,7 @@ any other time; what a feature may know is then a matter of rows, not of care.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -75,11 +76,57 @@ def slots_of_day(step_s: float) -> int:
 
 
 def place(times: Times, timezone: str, step_s: float, first_slot: int) -> tuple[Dates, Slots]:
-    """Row date and slot of each UTC instant."""
-    moved = local_times(times, timezone) - np.timedelta64(round(first_slot * step_s), "s")
+    """Row date and slot of each UTC instant; not to be written to."""
+    return _placed(times.astype("datetime64[us]").tobytes(), timezone, step_s, first_slot)
+
+
+@lru_cache(maxsize=8)
+def _placed(times: bytes, timezone: str, step_s: float, first_slot: int) -> tuple[Dates, Slots]:
+    """Remembered, because all targets of a site share one time axis."""
+    wall = local_times(np.frombuffer(times, dtype="datetime64[us]"), timezone)
+    moved = wall - np.timedelta64(round(first_slot * step_s), "s")
     dates = moved.astype("datetime64[D]")
     seconds = (moved - dates).astype("timedelta64[s]").astype(np.int64)
-    return dates, (seconds // step_s).astype(np.int64)
+    slots = (seconds // step_s).astype(np.int64)
+    for array in (dates, slots):
+        array.flags.writeable = False
+    return dates, slots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """Where the rows of a time axis lie among days and slots.
+
+    Attributes
+    ----------
+    cell
+        Cell of each row, shape (rows,).
+    dates, kinds, groups
+        As in `Days`.
+    """
+
+    cell: Slots
+    dates: Dates
+    kinds: Kinds
+    groups: Kinds
+
+
+@lru_cache(maxsize=8)
+def _grid(times: bytes, timezone: str, step_s: float, calendar: Calendar, first_slot: int, until: np.datetime64 | None) -> _Grid:
+    slots = slots_of_day(step_s)
+    row_dates, slot = _placed(times, timezone, step_s, first_slot)
+    first, last = row_dates[0], row_dates[-1] if until is None else until
+    longer = np.arange(first, last + np.timedelta64(1 + AHEAD_DAYS, "D"), dtype="datetime64[D]")
+    kinds = calendar.kinds(longer)
+    made = _Grid(
+        cell=(row_dates - first).astype(np.int64) * slots + slot,
+        dates=np.arange(first, last + np.timedelta64(1, "D"), dtype="datetime64[D]"),
+        kinds=kinds,
+        groups=groups(longer, kinds),
+    )
+    for array in (made.cell, made.dates, made.kinds, made.groups):
+        array.flags.writeable = False
+    return made
 
 
 def fold(
@@ -110,15 +157,12 @@ def fold(
         Last row date wanted; rows without readings are NaN.
     """
     slots = slots_of_day(step_s)
-    row_dates, slot = place(times, timezone, step_s, first_slot)
-    first, last = row_dates[0], row_dates[-1] if until is None else until
-    dates = np.arange(first, last + np.timedelta64(1, "D"), dtype="datetime64[D]")
-    cell = (row_dates - first).astype(np.int64) * slots + slot
-    there = np.isfinite(values) & (cell < dates.size * slots)
-    total = np.bincount(cell[there], weights=values[there], minlength=dates.size * slots)
-    count = np.bincount(cell[there], minlength=dates.size * slots)
+    grid = _grid(times.astype("datetime64[us]").tobytes(), timezone, step_s, calendar, first_slot, until)
+    count = grid.dates.size * slots
+    there = np.isfinite(values) & (grid.cell < count)
+    cells = grid.cell[there]
+    total = np.bincount(cells, weights=values[there], minlength=count)
+    readings = np.bincount(cells, minlength=count)
     with np.errstate(invalid="ignore"):
-        filled = (total / count).reshape(dates.size, slots)
-    longer = np.arange(first, last + np.timedelta64(1 + AHEAD_DAYS, "D"), dtype="datetime64[D]")
-    kinds = calendar.kinds(longer)
-    return Days(dates=dates, values=filled, step_s=step_s, first_slot=first_slot, kinds=kinds, groups=groups(longer, kinds))
+        filled = (total / readings).reshape(grid.dates.size, slots)
+    return Days(dates=grid.dates, values=filled, step_s=step_s, first_slot=first_slot, kinds=grid.kinds, groups=grid.groups)

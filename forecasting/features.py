@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -83,24 +84,22 @@ def design(
         Whether the time of the year becomes a feature (where each has been seen twice).
     """
     see = _Sight(days, at, lead)
-    values = days.values
-    soft = windows.smooth(values)
-    class_soft = see.of_class(soft, days.kinds, 8)
-    class_8, group = windows.mean(class_soft), see.of_class(values, days.groups, 12)
+    values, soft = days.values, see.soft
+    class_8, group = windows.mean(see.soft_alike), see.of_class(values, see.rows_like(days.groups, 12))
     hour, week = max(1, round(3600 / days.step_s)), windows.last(values, at, 7)
     deviation = _deviation(days, soft, at)
     columns: list[Floats] = [
         np.broadcast_to((np.arange(days.slots) + days.first_slot) % days.slots, see.shape).astype(float),
         see.wide(days.groups), see.wide(days.kinds),
         *(windows.rows_at(matrix, at - back) for back in (1, max(1, 7 - lead)) for matrix in (values, soft)),
-        windows.mean(see.of_class(values, days.kinds, 4)), class_8,
+        windows.mean(see.alike[:, :4]), class_8,
         windows.median(group), windows.mean(group),
         windows.mean(week), windows.mean(windows.last(values, at, 28)),
         analogues(days, at, lead),
         *(see.tall(windows.mean(windows.tail(values, at, cells))) for cells in (hour, 4 * hour, days.slots, 7 * days.slots)),
         *(see.wide(column) for column in _rest(days)),
         *(see.tall(windows.mean(deviation[:, -cells:])) for cells in (hour, 4 * hour, days.slots)),
-        windows.spread(values, at, 28), class_soft[:, 0],
+        windows.spread(values, at, 28), see.soft_alike[:, 0],
         windows.rows_at(values, at - 2), windows.mean(week[:, :3]), windows.median(week), np.fmin.reduce(week, axis=1),
         np.fmax.reduce(week, axis=1),
         *(windows.rows_at(windows.beside(values, step), at - 1) for step in (-1, 1)),
@@ -117,20 +116,20 @@ def design(
         cell = windows.rows_at(column, at + lead)
         columns += [cell, cell - windows.mean(windows.last(column, at, 7))]
         names += [name, f"{name}_deviation"]
-    measured, spread = measures(days, at, lead)
+    measured, spread = _measured(see)
     return Design(x=np.stack(columns, axis=-1), bases=measured, spread=spread, names=tuple(names))
 
 
 def measures(days: Days, at: Rows, lead: int = 0) -> tuple[Floats, Floats]:
     """The bases and the spread of a `Design`."""
-    see, soft = _Sight(days, at, lead), windows.smooth(days.values)
+    return _measured(_Sight(days, at, lead))
+
+
+def _measured(see: _Sight) -> tuple[Floats, Floats]:
+    days, at = see.days, see.at
     month = windows.tail(days.values, at, 28 * days.slots)
     plain = _plain_base(days.values, at, month)
-    candidates = (
-        windows.mean(see.of_class(soft, days.kinds, 8)),
-        windows.mean(see.of_class(days.values, days.kinds, 8)),
-        windows.mean(windows.last(soft, at, 7)),
-    )
+    candidates = (windows.mean(see.soft_alike), windows.mean(see.alike), windows.mean(windows.last(see.soft, at, 7)))
     bases = np.stack([np.where(np.isfinite(base), base, plain) for base in candidates], axis=-1)
     return bases, _spread(month, bases[..., 0])
 
@@ -139,10 +138,29 @@ class _Sight:
     """Rows, their targets, and the slot from which a target row belongs to the next date."""
 
     def __init__(self, days: Days, at: Rows, lead: int) -> None:
-        self.at, self.lead = at, lead
+        self.days, self.at, self.lead = days, at, lead
         self.rows = days.values.shape[0]
         self.shape = (at.size, days.slots)
         self.cut = days.slots - days.first_slot
+
+    @cached_property
+    def soft(self) -> Floats:
+        """The values, smoothed within their rows."""
+        return windows.smooth(self.days.values)
+
+    @cached_property
+    def alike(self) -> Floats:
+        """The last eight days of the target's kind, shape (n, 8, slots)."""
+        return self.of_class(self.days.values, self._kin)
+
+    @cached_property
+    def soft_alike(self) -> Floats:
+        """The same, smoothed."""
+        return self.of_class(self.soft, self._kin)
+
+    @cached_property
+    def _kin(self) -> tuple[Rows, Rows]:
+        return self.rows_like(self.days.kinds, 8)
 
     def tall(self, column: Floats) -> Floats:
         """One value a row as cells."""
@@ -154,20 +172,26 @@ class _Sight:
         first, second = classes[target].astype(float), classes[target + 1].astype(float)
         return np.where(np.arange(self.shape[1])[None, :] < self.cut, first[:, None], second[:, None])
 
-    def of_class(self, values: Floats, classes: Rows, width: int) -> Floats:
-        """The last rows of the target's class, shape (n, width, slots)."""
-        parts = []
-        for columns, later in ((values[:, : self.cut], classes), (values[:, self.cut :], classes[1:])):
-            if columns.shape[1]:
-                wanted = later[self.at + self.lead]
-                parts.append(windows.last_of_class(columns, later[: self.rows], self.at, wanted, width))
+    def rows_like(self, classes: Rows, width: int) -> tuple[Rows, Rows]:
+        """The last rows of the target's class, for the slots before the next date and for those after; shape (n, width)."""
+        before, after = (
+            windows.last_of_class(later[: self.rows], self.at, later[self.at + self.lead], width)
+            for later in (classes, classes[1:])
+        )
+        return before, after
+
+    def of_class(self, values: Floats, rows: tuple[Rows, Rows]) -> Floats:
+        """The values of such rows, shape (n, width, slots)."""
+        before, after = rows
+        parts = windows.rows_at(values[:, : self.cut], before), windows.rows_at(values[:, self.cut :], after)
         return np.concatenate(parts, axis=2)
 
 
 def _deviation(days: Days, soft: Floats, at: Rows) -> Floats:
     """How far the row before each issue was from the mean of its class as known at its own beginning; shape (n, slots)."""
     before = np.maximum(at - 1, 0)
-    expected = windows.mean(_Sight(days, before, 0).of_class(soft, days.kinds, 8))
+    see = _Sight(days, before, 0)
+    expected = windows.mean(see.of_class(soft, see.rows_like(days.kinds, 8)))
     return windows.rows_at(days.values, at - 1) - expected
 
 

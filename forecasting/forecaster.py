@@ -146,7 +146,7 @@ class Forecaster(ABC):
         _, slot = place(times[:1], self.timezone, self.step_s, 0)
         first_slot = int(slot[0]) if self.any_time or slot[0] else 0
         dates, slots = place(times, self.timezone, self.step_s, first_slot)
-        table = _joined(history.before(issue), known_future, self.known, issue)
+        table = _joined(self._needed(history).before(issue), known_future, self.known, issue)
         days = self.laid_out(table, self.target, first_slot=first_slot, until=dates[0] - 1)
         lead_of = np.clip((dates - dates[0]).astype(np.int64), 0, None)
         found = np.empty((steps, 3))
@@ -187,6 +187,12 @@ class Forecaster(ABC):
             actual[: days.values.shape[0]] = days.values[: raw.shape[0]]
             parts.append(corrected(raw, actual, rows + lead, lead, self.correction))
         return np.maximum(np.concatenate(parts, axis=1), self.lowest)
+
+    def _needed(self, history: Table) -> Table:
+        """The columns that a forecast looks at; all of them where the target is not among them, to be named to whoever asked."""
+        if self.target not in history.columns:
+            return history
+        return history.only(*(name for name in dict.fromkeys((self.target, *self.known)) if name in history.columns))
 
     def laid_out(self, history: Table, target: str, first_slot: int = 0, until: np.datetime64 | None = None) -> Days:
         """The target of a table as days × slots."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting import windows
 from forecasting.windows import Rows
 from plant.table import Floats
 
@@ -45,15 +46,14 @@ def followed(raw: Floats, actual: Floats, delay: int) -> Floats:
     raw, actual, delay
         As in `corrected`.
     """
-    missed = actual - raw[..., 1]
     found = raw.copy()
-    for row in range(delay + 1, raw.shape[0]):
-        recent = missed[max(0, row - delay - SHIFT_DAYS) : row - delay]
-        known = recent[np.isfinite(recent)]
-        if known.size:
-            middle = float(np.median(known))
-            spread = float(np.median(np.abs(known - middle)))
-            found[row] += np.sign(middle) * max(0.0, abs(middle) - SHIFT_THRESHOLD * spread)
+    at = np.arange(delay + 1, raw.shape[0])
+    week = windows.last(actual - raw[..., 1], at - delay, SHIFT_DAYS)
+    recent = week.reshape(at.size, SHIFT_DAYS * raw.shape[1], 1)
+    middle = windows.median(recent)
+    spread = windows.median(np.abs(recent - middle[:, None]))
+    move = np.sign(middle) * np.maximum(0.0, np.abs(middle) - SHIFT_THRESHOLD * spread)
+    found[at] += np.nan_to_num(move)[..., None]
     return found
 
 
@@ -118,7 +118,8 @@ def _quantile(misses: Floats, level: float) -> float:
     known = misses[np.isfinite(misses)]
     if not known.size:
         return 0.0
-    return float(np.quantile(known, min(1.0, level * (known.size + 1) / known.size), method="higher"))
+    place = int(np.ceil((known.size - 1) * min(1.0, level * (known.size + 1) / known.size)))
+    return float(np.partition(known, place)[place])
 
 
 def best(raw: Floats, actual: Floats) -> Correction:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 
+from forecasting import windows
 from forecasting.calendar import WORK, Calendar
 from forecasting.days import fold
 from plant.ports import instant64
@@ -96,12 +96,10 @@ def lasting_shares(times: Times, values: Floats, step_s: float, steps: int, time
         return found
     days = fold(times, values, timezone=timezone, step_s=step_s, calendar=Calendar())
     resting, table = days.kinds[: days.dates.size] != WORK, days.values.copy()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an hour of which nothing is known stays NaN
-        for kind in (False, True):
-            table[resting == kind] -= np.nanmedian(table[resting == kind], axis=0)
-        table -= np.nanmedian(table, axis=1)[:, None]
-    off = table.ravel()
+    for kind in (False, True):
+        table[resting == kind] -= windows.median(table[None, resting == kind])
+    table -= windows.median(table[..., None])
+    off = _without_ends(table.ravel())
     for lag in range(1, min(steps, len(off) - 1) + 1):
         share = _autocorrelation(off, lag)
         found[lag - 1] = min(share, found[0] ** lag) if lag > 1 else share
@@ -111,8 +109,16 @@ def lasting_shares(times: Times, values: Floats, step_s: float, steps: int, time
     return found
 
 
+def _without_ends(off: Floats) -> Floats:
+    """From the first to the last value that is known."""
+    known = np.flatnonzero(np.isfinite(off))
+    return off[known[0] : known[-1] + 1] if known.size else off[:0]
+
+
 def _autocorrelation(off: Floats, lag: int) -> float:
     one, later = off[:-lag], off[lag:]
     both = np.isfinite(one) & np.isfinite(later)
-    total = float(np.sum(one[both] ** 2))
-    return float(np.clip(np.sum(one[both] * later[both]) / total, 0.0, MOST)) if total > 0.0 else 0.0
+    if not both.all():
+        one, later = one[both], later[both]
+    total = float(np.sum(one**2))
+    return float(np.clip(np.sum(one * later) / total, 0.0, MOST)) if total > 0.0 else 0.0

@@ -14,7 +14,7 @@ Rows = npt.NDArray[np.int64]
 
 def share_mean(total: Floats, count: npt.NDArray[Any]) -> Floats:
     """`total / count`, NaN where nothing was counted."""
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.asarray(np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0))
 
 
 def mean(windows: Floats, axis: int = 1) -> Floats:
@@ -27,8 +27,9 @@ def median(windows: Floats) -> Floats:
     """Median along axis 1 over what is there; shape (n, width, slots) → (n, slots)."""
     ordered = np.sort(windows, axis=1)
     count = np.isfinite(ordered).sum(axis=1)
-    low = np.take_along_axis(ordered, np.maximum((count - 1) // 2, 0)[:, None], axis=1)[:, 0]
-    high = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[1] - 1)[:, None], axis=1)[:, 0]
+    row, slot = np.arange(count.shape[0])[:, None], np.arange(count.shape[1])
+    low = ordered[row, np.maximum((count - 1) // 2, 0), slot]
+    high = ordered[row, np.minimum(count // 2, ordered.shape[1] - 1), slot]
     return np.where(count > 0, (low + high) / 2, np.nan)
 
 
@@ -64,13 +65,11 @@ def spread(values: Floats, at: Rows, width: int) -> Floats:
     return np.sqrt(mean((window - middle[:, None]) ** 2))
 
 
-def last_of_class(values: Floats, classes: Rows, at: Rows, wanted: Rows, width: int) -> Floats:
+def last_of_class(classes: Rows, at: Rows, wanted: Rows, width: int) -> Rows:
     """The last `width` rows of a class before each index, newest first.
 
     Parameters
     ----------
-    values
-        Shape (rows, slots).
     classes
         Class of each row, shape (rows,).
     at, wanted
@@ -80,17 +79,17 @@ def last_of_class(values: Floats, classes: Rows, at: Rows, wanted: Rows, width: 
 
     Returns
     -------
-    Floats
-        Shape (n, width, slots); NaN where there are fewer.
+    Rows
+        Shape (n, width); −1 where there are fewer, which `rows_at` shows as NaN.
     """
     index = np.full((at.size, width), -1, dtype=np.int64)
-    for kind in np.unique(wanted):
+    for kind in set(wanted.tolist()):
         mine = np.flatnonzero(classes == kind)
         asked = np.flatnonzero(wanted == kind)
         rank = np.searchsorted(mine, at[asked], side="left")[:, None] - 1 - np.arange(width)[None, :]
         if mine.size:
             index[asked] = np.where(rank >= 0, mine[np.maximum(rank, 0)], -1)
-    return rows_at(values, index)
+    return index
 
 
 def tail(values: Floats, at: Rows, cells: int) -> Floats:
