@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import IsolationForest as Forest
 
 from plant.table import Floats
 
-Numbers = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    from sklearn.ensemble import IsolationForest as Forest
 
+Numbers = npt.NDArray[np.int32]
+_SEEDS = np.iinfo(np.int32).max
 
 _CHUNK = 8192
 """(row, tree) pairs that walk down together: few enough that their working arrays stay in the processor's cache."""
@@ -116,31 +118,73 @@ def packed(forests: Sequence[Forest]) -> PackedForests:
     """
     if len({len(forest.estimators_) for forest in forests}) != 1:
         raise ValueError("packed forests need equally many trees")
-    features, thresholds, rights, lengths, roots, norms = [], [], [], [], [], []
-    start, depth = 0, 0
-    for forest in forests:
-        for tree, columns in zip(forest.estimators_, forest.estimators_features_, strict=True):
-            feature, threshold, right, length = _packed_tree(tree.tree_, columns)
-            features.append(feature)
-            thresholds.append(threshold)
-            rights.append((right + start).astype(np.int32))
-            lengths.append(length)
-            roots.append(start)
-            start += feature.size
-            depth = max(depth, int(tree.tree_.max_depth))
-        norms.append(len(forest.estimators_) * float(mean_path(int(forest.max_samples_))[0]))
+    lots = [
+        [_packed_tree(tree.tree_, columns) for tree, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)]
+        for forest in forests
+    ]
+    return _together(lots, [int(forest.max_samples_) for forest in forests])
+
+
+def grown(rows: Floats, *, trees: int, samples: int, seed: int) -> PackedForests:
+    """The isolation forest that scikit-learn's would be, node by node, in an eighth of the time.
+
+    Its own ensemble spends most of the time on copying, checking and seeding each tree anew; the trees are scikit-learn's.
+
+    Parameters
+    ----------
+    rows
+        What it learns from, shape (rows, features), without NaN.
+    trees
+        How many.
+    samples
+        Rows that each tree sees, at most all.
+    seed
+        As `random_state` of scikit-learn's forest.
+    """
+    from sklearn import config_context
+    from sklearn.tree import ExtraTreeRegressor
+    from sklearn.utils.random import sample_without_replacement
+
+    seen = np.ascontiguousarray(rows, dtype=np.float32)
+    columns, depth = np.arange(rows.shape[1]), int(np.ceil(np.log2(max(samples, 2))))
+    whole, own, inner = (np.random.RandomState(seed) for _ in range(3))
+    aim = whole.uniform(size=len(seen))  # a tree must be told what to grow towards; it splits at random all the same
+    whole.seed(seed)
+    made: list[_Tree] = []
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        for number in whole.randint(_SEEDS, size=trees):
+            own.seed(number)
+            inner.seed(own.randint(_SEEDS))
+            own.seed(number)
+            sample_without_replacement(columns.size, columns.size, random_state=own)  # the columns: all of them
+            drawn = np.sort(sample_without_replacement(len(seen), samples, random_state=own))
+            tree = ExtraTreeRegressor(max_features=1, max_depth=depth, random_state=inner)
+            made.append(_packed_tree(tree.fit(seen[drawn], aim[drawn], check_input=False).tree_, columns))
+    return _together([made], [samples])
+
+
+def _together(forests: Sequence[Sequence[_Tree]], samples: Sequence[int]) -> PackedForests:
+    """Trees of forests one behind the other, and how many rows each tree of a forest saw."""
+    trees = [tree for forest in forests for tree in forest]
+    roots = np.cumsum([0, *(tree.feature.size for tree in trees)])[:-1]
     return PackedForests(
-        feature=np.concatenate(features),
-        threshold=np.concatenate(thresholds),
-        right=np.concatenate(rights),
-        length=np.concatenate(lengths),
-        roots=np.array(roots, dtype=np.int32).reshape(len(forests), -1),
-        norm=np.array(norms),
-        depth=depth,
+        feature=np.concatenate([tree.feature for tree in trees]),
+        threshold=np.concatenate([tree.threshold for tree in trees]),
+        right=np.concatenate([(tree.right + root).astype(np.int32) for tree, root in zip(trees, roots, strict=True)]),
+        length=np.concatenate([tree.length for tree in trees]),
+        roots=roots.astype(np.int32).reshape(len(forests), -1),
+        norm=np.array([len(forest) * float(mean_path(seen)[0]) for forest, seen in zip(forests, samples, strict=True)]),
+        depth=max(tree.depth for tree in trees),
     )
 
 
-_Tree = tuple[npt.NDArray[np.int16], npt.NDArray[np.float32], Numbers, npt.NDArray[np.float32]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tree:
+    feature: npt.NDArray[np.int16]
+    threshold: npt.NDArray[np.float32]
+    right: Numbers
+    length: npt.NDArray[np.float32]
+    depth: int
 
 
 def _packed_tree(tree: Any, columns: npt.NDArray[np.int64]) -> _Tree:
@@ -160,9 +204,10 @@ def _packed_tree(tree: Any, columns: npt.NDArray[np.int64]) -> _Tree:
     rounded = np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
     feature = np.where(leaf, 0, columns[np.maximum(np.asarray(tree.feature), 0)]).astype(np.int16)
     length = np.where(leaf, depth + mean_path(np.asarray(tree.n_node_samples, dtype=np.int64)), 0.0)
-    return (
-        feature,
-        np.where(leaf, np.float32(-np.inf), rounded).astype(np.float32),
-        np.where(leaf, np.arange(left.size), right).astype(np.int32),
-        length.astype(np.float32),
+    return _Tree(
+        feature=feature,
+        threshold=np.where(leaf, np.float32(-np.inf), rounded).astype(np.float32),
+        right=np.where(leaf, np.arange(left.size), right).astype(np.int32),
+        length=length.astype(np.float32),
+        depth=int(tree.max_depth),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from anomaly import health
 from anomaly.baseline import Baseline, Normal, pooled_spread
@@ -38,6 +38,14 @@ class _Fitted:
     thresholds: Floats
     together: Floats
     """Inverse covariance of the averaged deviations, for sensors that are missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fold:
+    """One block of each machine's history, and all of it beside what the other blocks let expect."""
+
+    inside: tuple[Bools, ...]
+    normals: tuple[Normal, ...]
 
 
 @dataclass(slots=True)
@@ -161,8 +169,9 @@ class Learner(ABC):
         memory.sensors, memory.dropped = judged_sensors(candidates, raw, rough)
         memory.spread = pooled_spread([self._own(table) for table in tables])
         memory.baselines = {asset: self._own(table).pooled(memory.spread) for asset, table in histories.items()}
+        folds = [self._fold(tables, number) for number in range(_FOLDS)]
         for profile in self.profiles:
-            memory.fitted[profile.name] = self._fitted(profile, tables)
+            memory.fitted[profile.name] = self._fitted(profile, tables, folds)
         numbers = [fitted.thresholds.tolist() for fitted in memory.fitted.values()]
         memory.model_id = content_id(self.name, self.seed, list(memory.sensors), numbers)
         return self
@@ -228,8 +237,8 @@ class Learner(ABC):
         total: Floats = shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(float).tiny)
         return total
 
-    def _fitted(self, profile: Profile, tables: Sequence[Table]) -> _Fitted:
-        held_out = np.concatenate([self._held_out(profile, tables, fold) for fold in range(_FOLDS)])
+    def _fitted(self, profile: Profile, tables: Sequence[Table], folds: Sequence[_Fold]) -> _Fitted:
+        held_out = np.concatenate([self._held_out(profile, fold) for fold in folds])
         quantile = profile.quantile(len(held_out) / profile.average_rows)
         each = np.maximum(np.quantile(held_out, quantile, axis=0), np.finfo(float).tiny)
         together = float(np.quantile((held_out / each).max(axis=1), quantile))
@@ -240,14 +249,16 @@ class Learner(ABC):
         smooth = self._smooth(profile, normals)
         return _Fitted(profile=profile, parts=self._learned(profile, smooth), thresholds=thresholds, together=precision(smooth))
 
-    def _held_out(self, profile: Profile, tables: Sequence[Table], fold: int) -> Floats:
-        """Distances of one block of each machine by what the other blocks teach, shape (rows, parts)."""
-        inside = [np.arange(len(table)) * _FOLDS // len(table) == fold for table in tables]
+    def _fold(self, tables: Sequence[Table], number: int) -> _Fold:
+        inside = tuple(np.arange(len(table)) * _FOLDS // len(table) == number for table in tables)
         own = [self._own(table, ~block).pooled(self._memory.spread) for table, block in zip(tables, inside, strict=True)]
-        normals = [baseline.normal(table) for baseline, table in zip(own, tables, strict=True)]
-        parts = self._learned(profile, self._smooth(profile, normals, [~block for block in inside]))
+        return _Fold(inside=inside, normals=tuple(each.normal(table) for each, table in zip(own, tables, strict=True)))
+
+    def _held_out(self, profile: Profile, fold: _Fold) -> Floats:
+        """Distances of one block of each machine by what the other blocks teach, shape (rows, parts)."""
+        parts = self._learned(profile, self._smooth(profile, fold.normals, [~block for block in fold.inside]))
         found = []
-        for normal, block in zip(normals, inside, strict=True):
+        for normal, block in zip(fold.normals, fold.inside, strict=True):
             seen = view(normal, profile.average_rows)
             found.append(np.stack([part.distances(seen) for part in parts], axis=1)[block & seen.complete])
         return np.concatenate(found)
@@ -278,7 +289,7 @@ def _unseen(windows: float) -> float:
     what it rarely does (running, or standing) counts.
     """
     freedom = max(windows - 1.0, 1.0)
-    return max(1.0, float(np.sqrt(freedom / stats.chi2.ppf(_UNSEEN_SHARE, freedom))))
+    return max(1.0, float(np.sqrt(freedom / (2.0 * special.gammaincinv(freedom / 2.0, _UNSEEN_SHARE)))))
 
 
 def _enough(asset: str, history: Table) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from sklearn import config_context
-from sklearn.ensemble import IsolationForest as Forest
-
 from anomaly.detectors.t2q import T2qPart
-from anomaly.forests import PackedForests, packed
+from anomaly.forests import PackedForests, grown
 from anomaly.learner import Learner
 from anomaly.part import Part
 from anomaly.profiles import CONTROL, Profile
@@ -28,10 +25,7 @@ class ForestPart(Part):
 
     def learn(self, smooth: Floats) -> None:
         """Grow the forest on healthy rows."""
-        forest = Forest(n_estimators=_TREES, max_samples=min(_SAMPLES, len(smooth)), random_state=self._seed, n_jobs=1)
-        # Checking every parameter of every tree again would take a quarter of the time.
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            self._forest = packed([forest.fit(smooth)])
+        self._forest = grown(smooth, trees=_TREES, samples=min(_SAMPLES, len(smooth)), seed=self._seed)
 
     def distances(self, view: View) -> Floats:
         """The score 0..1; it saturates outside what was seen, which is why it never stands alone."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest as Forest
 
-from anomaly.forests import mean_path, packed
+from anomaly.forests import PackedForests, grown, mean_path, packed
 
 
 def _forests(count: int, seed: int, trees: int = 20) -> list[Forest]:
@@ -25,6 +25,16 @@ def test_each_row_by_its_own_forest() -> None:
     rows, chosen = np.random.default_rng(6).normal(size=(60, 4)), np.arange(60, dtype=np.int32) % 3
     expected = [-forests[which].score_samples(row[None, :])[0] for row, which in zip(rows, chosen, strict=True)]
     np.testing.assert_allclose(packed(forests).scores(rows, chosen), expected, atol=1e-7)
+
+
+@pytest.mark.parametrize(("rows", "columns", "samples"), [(400, 5, 256), (40, 1, 40)])
+def test_a_grown_forest_is_scikit_learns_node_by_node(rows: int, columns: int, samples: int) -> None:
+    values = np.random.default_rng(7).normal(size=(rows, columns))
+    values[::3, 0] = 1.0
+    theirs = packed([Forest(n_estimators=9, max_samples=samples, random_state=11, n_jobs=1).fit(values)])
+    ours = grown(values, trees=9, samples=samples, seed=11)
+    for name in PackedForests.__slots__:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
 
 
 def test_forests_of_different_size_cannot_be_packed() -> None:
