@@ -118,11 +118,9 @@ def packed(forests: Sequence[Forest]) -> PackedForests:
     """
     if len({len(forest.estimators_) for forest in forests}) != 1:
         raise ValueError("packed forests need equally many trees")
-    lots = [
-        [_packed_tree(tree.tree_, columns) for tree, columns in zip(forest.estimators_, forest.estimators_features_, strict=True)]
-        for forest in forests
-    ]
-    return _together(lots, [int(forest.max_samples_) for forest in forests])
+    trees = [[tree.tree_ for tree in forest.estimators_] for forest in forests]
+    columns = [chosen for forest in forests for chosen in forest.estimators_features_]
+    return _packed(trees, [int(forest.max_samples_) for forest in forests], columns)
 
 
 def grown(rows: Floats, *, trees: int, samples: int, seed: int) -> PackedForests:
@@ -146,68 +144,57 @@ def grown(rows: Floats, *, trees: int, samples: int, seed: int) -> PackedForests
     from sklearn.utils.random import sample_without_replacement
 
     seen = np.ascontiguousarray(rows, dtype=np.float32)
-    columns, depth = np.arange(rows.shape[1]), int(np.ceil(np.log2(max(samples, 2))))
+    columns, depth = rows.shape[1], int(np.ceil(np.log2(max(samples, 2))))
     whole, own, inner = (np.random.RandomState(seed) for _ in range(3))
     aim = whole.uniform(size=len(seen))  # a tree must be told what to grow towards; it splits at random all the same
     whole.seed(seed)
-    made: list[_Tree] = []
+    made = []
     with config_context(assume_finite=True, skip_parameter_validation=True):
         for number in whole.randint(_SEEDS, size=trees):
             own.seed(number)
             inner.seed(own.randint(_SEEDS))
             own.seed(number)
-            sample_without_replacement(columns.size, columns.size, random_state=own)  # the columns: all of them
+            sample_without_replacement(columns, columns, random_state=own)  # the columns: all of them
             drawn = np.sort(sample_without_replacement(len(seen), samples, random_state=own))
             tree = ExtraTreeRegressor(max_features=1, max_depth=depth, random_state=inner)
-            made.append(_packed_tree(tree.fit(seen[drawn], aim[drawn], check_input=False).tree_, columns))
-    return _together([made], [samples])
+            made.append(tree.fit(seen[drawn], aim[drawn], check_input=False).tree_)
+    return _packed([made], [samples], [np.arange(columns)] * trees)
 
 
-def _together(forests: Sequence[Sequence[_Tree]], samples: Sequence[int]) -> PackedForests:
-    """Trees of forests one behind the other, and how many rows each tree of a forest saw."""
+def _packed(forests: Sequence[Sequence[Any]], samples: Sequence[int], columns: Sequence[npt.NDArray[np.int64]]) -> PackedForests:
+    """The trees of forests one behind the other.
+
+    Parameters
+    ----------
+    forests
+        scikit-learn's trees of each forest.
+    samples
+        Rows that each tree of a forest saw.
+    columns
+        Columns that each tree was given, tree by tree.
+    """
     trees = [tree for forest in forests for tree in forest]
-    roots = np.cumsum([0, *(tree.feature.size for tree in trees)])[:-1]
-    return PackedForests(
-        feature=np.concatenate([tree.feature for tree in trees]),
-        threshold=np.concatenate([tree.threshold for tree in trees]),
-        right=np.concatenate([(tree.right + root).astype(np.int32) for tree, root in zip(trees, roots, strict=True)]),
-        length=np.concatenate([tree.length for tree in trees]),
-        roots=roots.astype(np.int32).reshape(len(forests), -1),
-        norm=np.array([len(forest) * float(mean_path(seen)[0]) for forest, seen in zip(forests, samples, strict=True)]),
-        depth=max(tree.depth for tree in trees),
+    counts = [int(tree.node_count) for tree in trees]
+    roots = np.cumsum([0, *counts])[:-1]
+    start = np.repeat(roots, counts)
+    left, right, feature, seen, exact = (
+        np.concatenate([np.asarray(getattr(tree, name)) for tree in trees])
+        for name in ("children_left", "children_right", "feature", "n_node_samples", "threshold")
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tree:
-    feature: npt.NDArray[np.int16]
-    threshold: npt.NDArray[np.float32]
-    right: Numbers
-    length: npt.NDArray[np.float32]
-    depth: int
-
-
-def _packed_tree(tree: Any, columns: npt.NDArray[np.int64]) -> _Tree:
-    left, right = np.asarray(tree.children_left), np.asarray(tree.children_right)
-    leaf = left < 0
-    inner = np.flatnonzero(~leaf)
-    if not np.array_equal(left[inner], inner + 1):
+    leaf, node = left < 0, np.arange(left.size)
+    if not np.array_equal((left + start)[~leaf], node[~leaf] + 1):
         raise ValueError("this version of scikit-learn no longer stores the left child next to its parent")
-    depth = np.zeros(left.size)
-    level, below = np.array([0]), 0
-    while level.size:
-        depth[level] = below
-        level = level[~leaf[level]]
-        level, below = np.concatenate([left[level], right[level]]), below + 1
-    exact = np.asarray(tree.threshold)
+    depth = np.concatenate([np.asarray(tree.compute_node_depths()) for tree in trees]) - 1
+    chosen = np.concatenate(columns)
+    first = np.repeat(np.cumsum([0, *(each.size for each in columns)])[:-1], counts)
     rounded = exact.astype(np.float32)
     rounded = np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    feature = np.where(leaf, 0, columns[np.maximum(np.asarray(tree.feature), 0)]).astype(np.int16)
-    length = np.where(leaf, depth + mean_path(np.asarray(tree.n_node_samples, dtype=np.int64)), 0.0)
-    return _Tree(
-        feature=feature,
+    return PackedForests(
+        feature=np.where(leaf, 0, chosen[first + np.maximum(feature, 0)]).astype(np.int16),
         threshold=np.where(leaf, np.float32(-np.inf), rounded).astype(np.float32),
-        right=np.where(leaf, np.arange(left.size), right).astype(np.int32),
-        length=length.astype(np.float32),
-        depth=int(tree.max_depth),
+        right=np.where(leaf, node, right + start).astype(np.int32),
+        length=np.where(leaf, depth + mean_path(seen), 0.0).astype(np.float32),
+        roots=roots.astype(np.int32).reshape(len(forests), -1),
+        norm=np.array([len(forest) * float(mean_path(each)[0]) for forest, each in zip(forests, samples, strict=True)]),
+        depth=int(depth.max()),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from anomaly.features import Bools, utc_of
 from plant.events import Event, Priority
 from plant.identity import content_id
-from plant.table import Floats, Table
+from plant.table import Floats, Table, Times
 
 HELD_S = 3600.0
 """A reading counts until the next one, but no longer than this."""
@@ -128,7 +128,11 @@ def held(table: Table, held_s: float = HELD_S) -> dict[str, Floats]:
 
 def broken(rule: Rule, table: Table, held_s: float = HELD_S) -> tuple[Bools, Bools]:
     """In which rows a rule is broken, deadband and delay applied, and in which it could be judged; both shape (rows,)."""
-    columns, rows = held(table, held_s), len(table)
+    return _broken(rule, held(table, held_s), table.times)
+
+
+def _broken(rule: Rule, columns: Mapping[str, Floats], times: Times) -> tuple[Bools, Bools]:
+    rows = times.size
     excess = rule.limit.excess(columns, rows)
     guards = [each.excess(columns, rows) for each in rule.while_]
     known: Bools = np.isfinite(excess)
@@ -136,10 +140,13 @@ def broken(rule: Rule, table: Table, held_s: float = HELD_S) -> tuple[Bools, Boo
     for guard in guards:
         known &= np.isfinite(guard)
         allowed &= np.nan_to_num(guard, nan=-1.0) > 0.0
-    seconds = (table.times - table.times[0]).astype(np.int64) / 1e6 if rows else np.empty(0)
-    state, since = False, -1.0
+    beyond = np.flatnonzero(known & allowed & (excess > 0.0))
     found = np.zeros(rows, dtype=bool)
-    for row in range(rows):
+    if not beyond.size:
+        return found, known
+    seconds = (times - times[0]).astype(np.int64) / 1e6
+    state, since = False, -1.0
+    for row in range(int(beyond[0]), rows):
         if not known[row]:
             state, since = False, -1.0
         elif state:
@@ -156,10 +163,10 @@ def broken(rule: Rule, table: Table, held_s: float = HELD_S) -> tuple[Bools, Boo
 
 def report(rules: Sequence[Rule], table: Table, asset: str, held_s: float = HELD_S) -> tuple[RuleReport, ...]:
     """Every rule over a stretch of readings, with all its episodes."""
-    reports = []
+    reports, columns = [], held(table, held_s)
     for rule in rules:
         missing = tuple(part for part in rule.parts if not np.isfinite(table.columns.get(part, np.empty(0))).any())
-        on, known = broken(rule, table, held_s)
+        on, known = _broken(rule, columns, table.times)
         share = float(known.mean()) if known.size else 0.0
         reports.append(RuleReport(rule=rule, missing=missing, known_share=share, episodes=_episodes(rule, asset, table, on)))
     return tuple(reports)
