@@ -39,7 +39,8 @@ def _begun() -> None:
 
 def _warmed() -> None:
     """Load what learning needs while the works are still being laid out."""
-    importlib.import_module("ems.learned")
+    for name in ("ems.learned", "sklearn.ensemble"):
+        importlib.import_module(name)
 
 
 class Alongside:

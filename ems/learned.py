@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
-from datetime import datetime
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 
+from anomaly.features import utc_of
 from anomaly.monitor import HealthMonitor
 from datasets.repair import resample
 from ems.config import LoadedSite
@@ -23,52 +24,109 @@ from plant.table import Table
 
 QUICK = "extra_trees"
 """What learns at the start of a run where no model has been approved: `auto` takes its time in `ems forecast train`."""
+Learned = tuple[Forecaster | None, str]
 
 
-def learned(
-    loaded: LoadedSite, historian: Historian, say: Callable[[str], None] = lambda _: None, beside: Executor | None = None
-) -> tuple[Mapping[str, Forecaster], HealthMonitor]:
-    """The approved models of a site; what has none is learned now, quickly, from its history.
+class Learning:
+    """Forecasters and health monitor of a site: the approved models; what has none is learned now, quickly, from its history.
 
     Parameters
     ----------
+    loaded, historian
+        The site and where its history is.
     say
         Told what is being learned, and why something could not be.
     beside
-        Another process, which learns to forecast while this one learns what healthy looks like.
+        Another process, which begins at once to learn to forecast. What it has not come to when `forecasters` is called is learned
+        here; who learned it changes nothing.
     """
-    site = loaded.site
+
+    def __init__(
+        self,
+        loaded: LoadedSite,
+        historian: Historian,
+        say: Callable[[str], None] = lambda _: None,
+        beside: Executor | None = None,
+    ) -> None:
+        self._loaded, self._historian, self._say = loaded, historian, say
+        self._readings = _readings(loaded.site, historian)
+        self._history = self._readings
+        self._serving: Mapping[str, Forecaster] = {}
+        self._asked: dict[str, Future[Learned]] = {}
+        if self._readings is None:
+            say("the historian is empty: forecasts stay flat and health is unknown until there is history")
+            return
+        self._serving = served_forecasters(loaded, historian, say)
+        outlook = outlook_of(historian.database, loaded.site)
+        self._history = self._readings if outlook is None else outlook.joined(self._readings)
+        if beside is not None:
+            self._asked = {target: beside.submit(_learned, loaded.site, self._history, target) for target in self._wanted()}
+
+    def monitor(self) -> HealthMonitor:
+        """Detectors of all assets."""
+        site = self._loaded.site
+        if self._readings is None:
+            return HealthMonitor(site, {})
+        learners = served_learners(self._loaded, self._historian, self._say)
+        return HealthMonitor(site, learners) if learners else self._detectors(site, self._readings)
+
+    def _detectors(self, site: Site, readings: Table) -> HealthMonitor:
+        self._say(f"learning what healthy looks like, until {utc_of(readings.times[-1]):%d %b %Y}")
+        return HealthMonitor.fit(site, readings, seed=site.control.seed, kind=find("anomaly.detectors", site.learning.detector))
+
+    def forecasters(self) -> Mapping[str, Forecaster]:
+        """A forecaster per target: the serving one, else one learned now, where it can be learned."""
+        if self._history is None:
+            return {}
+        made: dict[str, Learned] = {}
+        for target in reversed(self._wanted()):
+            if target not in self._asked or self._asked[target].cancel():
+                made[target] = _learned(self._loaded.site, self._history, target)
+        found = dict(self._serving)
+        for target in self._wanted():
+            model, words = made[target] if target in made else self._result(target, self._history)
+            self._say(words)
+            if model is not None:
+                found[target] = model
+        return found
+
+    def _result(self, target: str, history: Table) -> Learned:
+        try:
+            return self._asked[target].result()
+        except BrokenProcessPool:
+            return _learned(self._loaded.site, history, target)
+
+    def _wanted(self) -> tuple[str, ...]:
+        return tuple(name for name in targets(self._loaded.site) if name not in self._serving)
+
+
+def learned(
+    loaded: LoadedSite, historian: Historian, say: Callable[[str], None] = lambda _: None
+) -> tuple[Mapping[str, Forecaster], HealthMonitor]:
+    """The forecasters and the health monitor of a site, see `Learning`."""
+    learning = Learning(loaded, historian, say)
+    monitor = learning.monitor()
+    return learning.forecasters(), monitor
+
+
+def _readings(site: Site, historian: Historian) -> Table | None:
+    """What is learned from; None where nothing was ever recorded."""
     span = historian.span()
     if span is None:
-        say("the historian is empty: forecasts stay flat and health is unknown until there is history")
-        return {}, HealthMonitor(site, {})
-    start, until = learning_span(site, span[1])
+        return None
+    start, _ = learning_span(site, span[1])
     names = tuple(tag.name for tag in site.tags) + tuple(tag.name for tag in site.virtual_tags)
-    table = resample(historian.table(names, start), site.control.step_s)
-    serving = served_forecasters(loaded, historian, say)
-    outlook = outlook_of(historian.database, site)
-    history = table if outlook is None else outlook.joined(table)
-    asked = None if beside is None else beside.submit(forecasters, site, history, serving)
-    learners = served_learners(loaded, historian, say)
-    health = HealthMonitor(site, learners) if learners else monitor(site, table, until, say)
-    found, words = forecasters(site, history, serving) if asked is None else asked.result()
-    for line in words:
-        say(line)
-    return found, health
+    return resample(historian.table(names, start), site.control.step_s)
 
 
-def forecasters(site: Site, table: Table, serving: Mapping[str, Forecaster]) -> tuple[dict[str, Forecaster], tuple[str, ...]]:
-    """A forecaster per target: the serving one, else one learned now, where it can be learned; and what was learned, in words."""
-    found, words = dict(serving), []
-    units, known = unit_of(site), Outlook.known(table)
+def _learned(site: Site, history: Table, target: str) -> Learned:
+    """What was learned of a target, if it can be learned, and words on it."""
     kind = QUICK if site.learning.forecaster == "auto" else site.learning.forecaster
-    for target in (name for name in targets(site) if name not in serving):
-        try:
-            found[target] = forecaster(site, kind, table, target, units[target], known)
-            words.append(f"learned to forecast {target}")
-        except DataError as error:
-            words.append(f"{target} stays flat: {error}")
-    return found, tuple(words)
+    try:
+        made = forecaster(site, kind, history, target, unit_of(site)[target], Outlook.known(history))
+    except DataError as error:
+        return None, f"{target} stays flat: {error}"
+    return made, f"learned to forecast {target}"
 
 
 def forecaster(site: Site, kind: str, table: Table, target: str, unit: str, known: tuple[str, ...] = ()) -> Forecaster:
@@ -94,9 +152,3 @@ def forecaster(site: Site, kind: str, table: Table, target: str, unit: str, know
         return made.fit(table, target)
 
     return Weathered(fitted(known), fitted(()), known) if known else fitted(())
-
-
-def monitor(site: Site, table: Table, until: datetime, say: Callable[[str], None]) -> HealthMonitor:
-    """Detectors of all assets."""
-    say(f"learning what healthy looks like, until {until:%d %b %Y}")
-    return HealthMonitor.fit(site, table, seed=site.control.seed, kind=find("anomaly.detectors", site.learning.detector))

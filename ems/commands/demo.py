@@ -48,20 +48,21 @@ def demo(
     from ems.console import emit, stderr
     from ems.demo import account, lay_out, native, starting
     from ems.historian import Historian
-    from ems.learned import learned
+    from ems.learned import Learning
     from ems.progress import watched
     from ems.report import report
     from ems.runs import run
-    from ems.site import build, plant_of
+    from ems.site import build, plant_of, strategy_of
     from ems.web import running
 
     for_s = hours * 3600.0 if hours else None
     with beside() as pool:
         laid = lay_out(folder, seed, hours / 24.0 if hours else LIVES_DAYS, stderr.print)
         with starting(laid) as ready, Historian(historian_url(laid.loaded)) as historian:
-            forecasters, monitor = learned(laid.loaded, historian, stderr.print, pool)
-            loaded = ready()
-            works = build(loaded, historian, plant_of(loaded), forecasters, monitor, rehearsal=rehearsal)
+            learning = Learning(laid.loaded, historian, stderr.print, pool)
+            monitor, loaded = learning.monitor(), ready()
+            door, _ = plant_of(loaded), strategy_of(loaded.site)  # loaded while the other process learns
+            works = build(loaded, historian, door, learning.forecasters(), monitor, rehearsal=rehearsal)
             alongside = Alongside(historian, pool)
             with nullcontext() if headless else running(laid.loaded.file, port=port) as web:
                 if web is not None:
