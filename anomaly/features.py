@@ -50,13 +50,17 @@ def trailing_mean(values: Floats, rows: int) -> Floats:
         Length of the window, at least 1; at the beginning it is as long as there are rows.
     """
     known = np.isfinite(values)
-    zeros = np.zeros((1, values.shape[1]))
-    sums = np.concatenate([zeros, np.cumsum(np.where(known, values, 0.0), axis=0)])
-    counts = np.concatenate([zeros, np.cumsum(known, axis=0)])
-    stop = np.arange(1, len(values) + 1)
-    first = np.maximum(stop - rows, 0)
-    count = counts[stop] - counts[first]
-    return np.where(count > 0, (sums[stop] - sums[first]) / np.maximum(count, 1), np.nan)
+    total, count = (trailing_sum(part, rows) for part in (np.where(known, values, 0.0), known))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def trailing_sum(values: Floats | Bools, rows: int) -> Floats:
+    """Sum over the last `rows` rows up to and including each row, fewer at the beginning; shape (rows, columns), without NaN."""
+    sums = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0, dtype=np.float64)])
+    found: Floats = sums[1:].copy()
+    if rows < len(values):
+        found[rows:] -= sums[1 : len(sums) - rows]
+    return found
 
 
 def wander(values: Floats) -> Floats:

@@ -60,7 +60,7 @@ def settled(distance: Floats) -> Floats:
     held = np.full_like(distance, np.nan)
     for row, value in enumerate(distance.tolist()):
         if not math.isnan(value):
-            worst = max(value, value + (worst - value) * keep)
+            worst = value if value >= worst else value + (worst - value) * keep
             held[row] = worst
     return held
 
@@ -68,6 +68,8 @@ def settled(distance: Floats) -> Floats:
 def delayed(beyond: Bools, profile: Profile) -> Bools:
     """An alarm that is raised and cleared only after so many rows in a row, shape (rows,)."""
     alarm, run, state = np.zeros(beyond.size, dtype=bool), 0, False
+    if not beyond.any():
+        return alarm
     for row, now in enumerate(beyond.tolist()):
         run = run + 1 if now != state else 0
         if run >= (profile.clear_rows if state else profile.raise_rows):

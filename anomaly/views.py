@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anomaly.baseline import Normal
-from anomaly.features import Bools, trailing_mean
+from anomaly.features import Bools, trailing_sum
 from anomaly.health import delayed
 from anomaly.modes import OFF, Codes
 from anomaly.profiles import Profile
@@ -59,11 +59,12 @@ def view(normal: Normal, rows: int, inside: bool = False) -> View:
     smooth, known = np.zeros_like(normal.z), np.zeros(normal.z.shape, dtype=bool)
     ripe, confidence = np.zeros(len(normal), dtype=bool), np.zeros(len(normal))
     for at in streams(normal.modes):
-        z = normal.z[at]
-        share = trailing_mean(np.isfinite(z).astype(float), rows)
-        count = share * np.minimum(np.arange(at.size) + 1, rows)[:, None]
-        mean = trailing_mean(z, rows)
-        doubt = count * trailing_mean(normal.doubt[at], rows)
+        there, length = np.isfinite(normal.z[at]), np.minimum(np.arange(at.size) + 1, rows)[:, None]
+        parts = (there, np.where(there, normal.z[at], 0.0), normal.doubt[at])
+        counted, total, doubts = np.split(trailing_sum(np.concatenate(parts, axis=1), rows), 3, axis=1)
+        share, mean = counted / length, np.where(counted > 0, total / np.maximum(counted, 1), np.nan)
+        count = share * length
+        doubt = count * (doubts / length)
         variance = np.maximum(1.0 - doubt, 0.1) if inside else 1.0 + doubt
         known[at] = np.isfinite(mean)
         smooth[at] = np.where(known[at], mean, 0.0) * np.sqrt(count / rows / variance)
@@ -85,14 +86,16 @@ def filled(seen: View, together: Floats) -> View:
     With the inverse covariance Ω of all sensors, the missing ones are expected at −Ω_mm⁻¹ Ω_mk z_k (Lauritzen 1996): they add
     nothing to the distance of the others.
     """
+    partly = seen.known.any(axis=1) & ~seen.known.all(axis=1)
+    if not partly.any():
+        return seen
     smooth = seen.smooth.copy()
-    for pattern in np.unique(seen.known[~seen.known.all(axis=1)], axis=0):
+    for pattern in np.unique(seen.known[partly], axis=0):
         at = (seen.known == pattern).all(axis=1)
         gone, there = np.flatnonzero(~pattern), np.flatnonzero(pattern)
-        if there.size:
-            smooth[np.ix_(at, gone)] = -np.linalg.solve(
-                together[np.ix_(gone, gone)], together[np.ix_(gone, there)] @ smooth[at][:, there].T
-            ).T
+        smooth[np.ix_(at, gone)] = -np.linalg.solve(
+            together[np.ix_(gone, gone)], together[np.ix_(gone, there)] @ smooth[at][:, there].T
+        ).T
     return replace(seen, smooth=smooth)
 
 
@@ -105,7 +108,7 @@ def alarms(distance: Floats, modes: Codes, profile: Profile) -> Bools:
     """The alarm of each row: of the running or of the standing machine, each held while the machine does the other."""
     found: Bools = np.zeros(distance.size, dtype=bool)
     for at in streams(modes):
-        own = delayed(np.nan_to_num(distance[at]) > 1.0, profile)
+        own = delayed(distance[at] > 1.0, profile)
         last = np.zeros(distance.size, dtype=np.intp)
         last[at] = np.arange(at.size) + 1
         last = np.maximum.accumulate(last)
