@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from plant.ports import instant64
-from plant.table import Table
+from plant.table import Floats, Table
 from plant.tags import Snapshot
 from plant.times import floor
 
@@ -31,6 +31,8 @@ class History:
         self._step_s, self._span = step_s, span
         self._names = tuple(table.columns)
         self._times, self._sums, self._counts = self._gridded(table)
+        self._means: Floats | None = None
+        """Means of what is held now, shape (columns, rows); None = a snapshot has come since they were taken."""
 
     def _gridded(self, table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         empty = np.zeros((0, len(self._names)))
@@ -48,6 +50,7 @@ class History:
 
     def add(self, snapshot: Snapshot) -> None:
         """Take a snapshot into its step; values that are BAD are left out."""
+        self._means = None
         slot = instant64(floor(snapshot.time, self._step_s))
         rows = 1 if not len(self._times) else int((slot - self._times[-1]) / self._step)
         if rows > 0:
@@ -72,7 +75,8 @@ class History:
 
     def table(self, until: datetime | None = None) -> Table:
         """Means per step, of steps that ended at or before `until`."""
-        with np.errstate(invalid="ignore"):
-            means = np.where(self._counts > 0, self._sums / np.maximum(self._counts, 1.0), np.nan)
+        if self._means is None:
+            self._means = np.ascontiguousarray(np.where(self._counts > 0, self._sums / np.maximum(self._counts, 1.0), np.nan).T)
         stop = len(self._times) if until is None else int(np.searchsorted(self._times + self._step, instant64(until), side="right"))
-        return Table(times=self._times[:stop], columns={name: means[:stop, i].copy() for i, name in enumerate(self._names)})
+        columns = {name: column[:stop].copy() for name, column in zip(self._names, self._means, strict=True)}
+        return Table(times=self._times[:stop], columns=columns)
