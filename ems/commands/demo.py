@@ -58,17 +58,18 @@ def demo(
     for_s = hours * 3600.0 if hours else None
     with beside() as pool:
         laid = lay_out(folder, seed, hours / 24.0 if hours else LIVES_DAYS, stderr.print)
-        with starting(laid) as ready, Historian(historian_url(laid.loaded)) as historian:
-            learning = Learning(laid.loaded, historian, stderr.print, pool)
-            monitor, loaded = learning.monitor(), ready()
-            door, _ = plant_of(loaded), strategy_of(loaded.site)  # loaded while the other process learns
-            works = build(loaded, historian, door, learning.forecasters(), monitor, rehearsal=rehearsal)
+        with Historian(historian_url(laid.loaded)) as historian:
             alongside = Alongside(historian, pool)
-            with nullcontext() if headless else running(laid.loaded.file, port=port) as web:
-                if web is not None:
-                    stderr.print(f"dashboard: {web.url}")
-                with watched(for_s) as show:
-                    done = run(works, for_s=for_s, on_cycle=both(show, alongside.follow))
+            with starting(laid) as ready:
+                learning = Learning(laid.loaded, historian, stderr.print, pool)
+                monitor, loaded = learning.monitor(), ready()
+                door, _ = plant_of(loaded), strategy_of(loaded.site)  # loaded while the other process learns
+                works = build(loaded, historian, door, learning.forecasters(), monitor, rehearsal=rehearsal)
+                with nullcontext() if headless else running(laid.loaded.file, port=port) as web:
+                    if web is not None:
+                        stderr.print(f"dashboard: {web.url}")
+                    with watched(for_s) as show:
+                        done = run(works, for_s=for_s, on_cycle=both(show, alongside.follow))
             stderr.print("deriving the rest of the decisions again from the journal")
             made = report(done, alongside.finish())
             told = sent(done)
