@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pyomo.repn.plugins.standard_form import LinearStandardFormCompiler
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from plant.table import Floats
 from policy.blocks import Model
@@ -22,6 +24,9 @@ Places = npt.NDArray[np.int64]
 Key = int | tuple[int, ...]
 Family = Mapping[Key, Places]
 """Part → places over the steps; families over steps alone have the one part ()."""
+
+METERED = ("meter", "import_hard", "import_soft", "export_most", "peak_window", "buying", "selling")
+"""Families of constraints that tie all machines of a site together, and nothing else does."""
 
 EQUAL, AT_MOST, AT_LEAST = 0, 1, -1
 
@@ -40,6 +45,8 @@ class Compiled:
     row: Mapping[str, Family]
     binary: npt.NDArray[np.bool_]
     """Columns that are 0 or 1."""
+    cluster: Places
+    """A number per column: those with the same are tied together by more than the meter; what is only the meter's is alone."""
     places: dict[tuple[Key | str, ...], Places] = field(default_factory=dict)
     """Where coefficients lie that vary, found once each."""
 
@@ -74,15 +81,27 @@ def compiled(plan: Layout) -> Compiled:
             binary[places] = True
     matrix = sparse.csc_array(form.A)
     matrix.sort_indices()
+    row = {name: _family(getattr(model, name), rows) for name in ROWS}
     return Compiled(
         layout=plan,
         matrix=matrix,
         base=np.asarray(form.rhs, dtype=np.float64),
         sense=np.asarray([entry[1] for entry in form.rows], dtype=np.int64),
         column=column,
-        row={name: _family(getattr(model, name), rows) for name in ROWS},
+        row=row,
         binary=binary,
+        cluster=_clusters(matrix, row),
     )
+
+
+def _clusters(matrix: sparse.csc_array, row: Mapping[str, Family]) -> Places:
+    metered = [places for family in METERED for places in row[family].values()]
+    tied = np.ones(matrix.shape[0], dtype=np.bool_)
+    tied[np.concatenate([np.zeros(0, dtype=np.int64), *metered])] = False
+    rows = matrix.tocsr()[tied]
+    pattern = sparse.csr_array((np.ones(rows.nnz), rows.indices, rows.indptr), shape=rows.shape)
+    both: Any = sparse.block_array([[None, pattern.T], [pattern, None]])  # type: ignore[arg-type]  # None is an empty block
+    return np.asarray(connected_components(both, directed=False)[1][: matrix.shape[1]], dtype=np.int64)
 
 
 def _family(component: Model, places: Mapping[int, int]) -> Family:

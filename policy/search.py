@@ -13,6 +13,7 @@ from plant.table import Floats
 from policy.compiled import Places, Program
 from policy.fixed import Fixed
 from policy.layout import Layout
+from policy.part import part
 from policy.rounding import Choices, Pace, Past, Repair, Room, repaired, rounded
 from policy.solve import Purse, Solved, Solver
 
@@ -29,9 +30,9 @@ DIVE_SHARE, DIVE_BINARIES = 0.05, 1000
 FAR_GAP = 0.2
 """A previous plan that is nearer to the bound is bettered machine by machine instead of making a new one."""
 AGAIN_SHARE = 0.3
-"""Share of a machine's fractional binaries that each step settles when it is planned again."""
+"""Share of the fractional binaries that each step settles when machines are planned again."""
 WORTH = 1e-3
-"""A machine is planned again where its relaxation promises to save so much of what the plan costs, and as long as it may."""
+"""Machines are planned again where their relaxation promises to save so much of what the plan costs, and as long as it may."""
 STAND_BACK = 0.1
 """What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""
 FEW = 200
@@ -164,7 +165,7 @@ class _Search:
         share = DIVE_SHARE * max(1.0, columns.size / DIVE_BINARIES)
         most = self._best().solved.objective if self.found else np.inf
         self.solver.freed()
-        found = self._whole(relaxed, columns, share, most)
+        found = self._whole(self.solver, relaxed, columns, share, most)
         if found.x is None:
             return found.objective < np.inf
         shares = shares_of(self.problem, found.x)
@@ -172,7 +173,7 @@ class _Search:
         return True
 
     def _again(self) -> bool:
-        """Plan machine after machine again, the others as they are: free its binaries, and dive where that promises something.
+        """Plan the machines of one service after those of another again, the others as they are.
 
         True if the plan became better.
         """
@@ -181,29 +182,47 @@ class _Search:
         best = self._best()
         assert best.solved.x is not None  # a candidate without a solution is none
         x, value = best.solved.x, best.solved.objective
-        self.solver.dispatched(np.round(x[self.problem.compiled.binary]))
-        for machine in self.plan.machines:
-            places = [self.problem.compiled.column["u"][k] for k in machine.regimes if k in self.problem.compiled.column["u"]]
-            columns = np.intersect1d(np.concatenate(places), self._open()) if places else np.zeros(0, dtype=np.int64)
-            if not columns.size:
-                continue
-            self.solver.freed(columns)
-            relaxed = self.solver.settled(columns[:0], x[:0])
-            if relaxed.x is not None and relaxed.objective < value - WORTH * abs(value):
-                found = self._whole(relaxed, columns, AGAIN_SHARE, value - WORTH * abs(value))
-                if found.x is not None:
-                    x, value = found.x, found.objective
-            self.solver.held(columns, np.round(x[columns]))
+        for groups in self._clusters():
+            x, value = self._bettered(x, value, groups)
         if value < best.solved.objective:
             shares = shares_of(self.problem, x)
-            self._try("bettered machine by machine", rounded(self.plan, shares, 0.5), shares, x)
+            self._try("bettered service by service", rounded(self.plan, shares, 0.5), shares, x)
         return value < best.solved.objective
+
+    def _clusters(self) -> list[list[Places]]:
+        """Open binaries by service (of a machine without one: its own), those together that more than the meter ties together."""
+        model, free, found = self.problem.compiled, self._open(), dict[int, dict[object, list[Places]]]()
+        for i, machine in enumerate(self.plan.machines):
+            columns = [model.column["u"][k] for k in machine.regimes if k in model.column["u"]]
+            if columns:
+                groups = found.setdefault(int(model.cluster[columns[0][0]]), {})
+                groups.setdefault(("machine", i) if machine.service is None else machine.service, []).extend(columns)
+        whole = [[np.intersect1d(np.concatenate(columns), free) for columns in groups.values()] for groups in found.values()]
+        return [kept for groups in whole if (kept := [columns for columns in groups if columns.size])]
+
+    def _bettered(self, x: Floats, value: float, groups: list[Places]) -> tuple[Floats, float]:
+        """Free the binaries of one group after another, and dive where that promises something."""
+        columns = np.sort(np.concatenate(groups))
+        apart = part(self.problem, x, columns)
+        solver = Solver(apart.program, self.purse)
+        solver.held(apart.inside(columns), np.round(x[columns]))
+        for group in groups:
+            inside, most = apart.inside(group), value - WORTH * abs(value)
+            solver.freed(inside)
+            relaxed = solver.settled(inside[:0], x[:0])
+            if relaxed.x is not None and relaxed.objective < most:
+                found = self._whole(solver, relaxed, inside, AGAIN_SHARE, most)
+                if found.x is not None:
+                    x, value = apart.whole(x, found.x), found.objective
+            solver.held(inside, np.round(x[group]))
+        return x, value
 
     def _open(self) -> Places:
         """Binaries that are not settled from the start."""
         return np.flatnonzero(self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5))
 
-    def _whole(self, relaxed: Solved, columns: Places, share: float, most: float) -> Solved:
+    @staticmethod
+    def _whole(solver: Solver, relaxed: Solved, columns: Places, share: float, most: float) -> Solved:
         """Dive: settle a share of the fractional columns in each step until none is left.
 
         Without a solution where that is impossible (objective infinite) or where it would cost `most` or more.
@@ -215,18 +234,10 @@ class _Search:
             nearest = np.floor(solved.x[left] + 0.5)
             away = np.abs(solved.x[left] - nearest) + STAND_BACK * (nearest < 0.5)
             order = np.argsort(away, kind="stable")[: ceil(share * left.size)]
-            solved = self._settled(left[order], nearest[order])
+            solved = _settled(solver, left[order], nearest[order])
             if solved.objective >= most:
                 return replace(solved, x=None)
         return solved
-
-    def _settled(self, columns: Places, values: Floats) -> Solved:
-        """Settle some binaries; where they contradict one another only the first, where even that cannot be its contrary."""
-        solved = self.solver.settled(columns, values)
-        if solved.x is None and columns.size > 1:
-            self.solver.freed(columns[1:])
-            solved = self.solver.settled(columns[:1], values[:1])
-        return solved if solved.x is not None else self.solver.settled(columns[:1], 1.0 - values[:1])
 
     def _pieces(self, x: Floats) -> None:
         """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest."""
@@ -269,6 +280,15 @@ class _Search:
         self.solver.dispatched(binaries_of(self.problem, best.choices, best.solved.x))
         solved = self.solver.closed(away)
         return best if solved.x is None else Candidate(words=best.words, solved=solved, choices=best.choices)
+
+
+def _settled(solver: Solver, columns: Places, values: Floats) -> Solved:
+    """Settle some binaries; where they contradict one another only the first, where even that cannot be its contrary."""
+    solved = solver.settled(columns, values)
+    if solved.x is None and columns.size > 1:
+        solver.freed(columns[1:])
+        solved = solver.settled(columns[:1], values[:1])
+    return solved if solved.x is not None else solver.settled(columns[:1], 1.0 - values[:1])
 
 
 def pieces(plan: Layout) -> list[int]:
@@ -335,8 +355,8 @@ def room_of(problem: Program, x: Floats, shares: Floats) -> Room:
         full[k] = np.where(power.max() <= 0.0, promised, power.min() * factor)
     limit = problem.row_upper[model.row["import_hard"][()]] - model.base[model.row["import_hard"][()]]
     total = x[model.column["bought"][()]] - x[model.column["sold"][()]]
-    for a, part in enumerate(plan.assets):
-        if part.own_price and part.regimes:
+    for a, asset in enumerate(plan.assets):
+        if asset.own_price and asset.regimes:
             total = total + x[model.column["p"][a]]
     if plan.windows:
         limit = np.minimum(limit, max(float(x[place]) for place in model.column["peak"][()]))
