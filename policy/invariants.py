@@ -168,26 +168,27 @@ def _interpolated(envelope: Envelope, running: tuple[str, ...], setpoints: dict[
     """(output, power, input) of a combination at set-points: the nearest place on its curves counts."""
     best: tuple[float, tuple[float, float, float]] | None = None
     for regime in (found for found in envelope.regimes if set(found.running) == set(running)):
-        wanted = np.asarray([setpoints[name] for name in regime.running])
+        wanted = [setpoints[name] for name in regime.running]
         for distance, values in _places(regime, wanted):
             if best is None or distance < best[0]:
                 best = distance, values
     return None if best is None else best[1]
 
 
-def _places(regime: Regime, wanted: Floats) -> Iterator[tuple[float, tuple[float, float, float]]]:
+def _places(regime: Regime, wanted: list[float]) -> Iterator[tuple[float, tuple[float, float, float]]]:
     points = [*regime.points, regime.points[-1]]
     for one, other in pairwise(points):
-        begin, end = np.asarray(one.setpoints), np.asarray(other.setpoints)
-        length = float(np.sum((end - begin) ** 2))
-        share = 0.0 if length == 0.0 else min(1.0, max(0.0, float(np.sum((wanted - begin) * (end - begin))) / length))
-        distance = float(np.sum((begin + share * (end - begin) - wanted) ** 2))
+        away = [end - begin for begin, end in zip(one.setpoints, other.setpoints, strict=True)]
+        length = sum(part * part for part in away)
+        gone = sum((found - begin) * part for found, begin, part in zip(wanted, one.setpoints, away, strict=True))
+        share = 0.0 if length == 0.0 else min(1.0, max(0.0, gone / length))
+        off = (begin + share * part - found for found, begin, part in zip(wanted, one.setpoints, away, strict=True))
         values = (
             (1.0 - share) * one.output_per_h + share * other.output_per_h,
             (1.0 - share) * sum(one.power_kw) + share * sum(other.power_kw),
             (1.0 - share) * one.input_per_h + share * other.input_per_h,
         )
-        yield distance, values
+        yield sum(part * part for part in off), values
 
 
 def _course_of_store(plan: Plan, name: str) -> Floats | None:
