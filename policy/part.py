@@ -18,7 +18,8 @@ class Part:
 
     program: Program
     columns: Places
-    """Its columns in the whole, ascending."""
+    rows: Places
+    """Its columns and rows in the whole, ascending."""
 
     def inside(self, columns: Places) -> Places:
         """Places in the part of columns of the whole that are in it."""
@@ -46,9 +47,12 @@ def part(problem: Program, x: Floats, binaries: Places) -> Part:
     free &= ~model.binary & (problem.upper > problem.lower)
     free[binaries] = True
     columns = np.flatnonzero(free)
-    matrix = problem.matrix[:, columns]
-    rows = np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[0]))
-    matrix = sparse.csc_array(matrix[rows])
+    counts = np.diff(problem.matrix.indptr)[columns]
+    ends = np.cumsum(counts)
+    places = np.arange(ends[-1]) + np.repeat(problem.matrix.indptr[columns] - ends + counts, counts)
+    rows, kept = np.unique(problem.matrix.indices[places], return_inverse=True)
+    begins = np.concatenate([[0], ends])
+    matrix = sparse.csc_array((problem.matrix.data[places], kept, begins), shape=(rows.size, columns.size))
     outside = np.where(free, 0.0, x)
     given = (problem.matrix @ outside)[rows]
     inner = replace(
@@ -72,4 +76,4 @@ def part(problem: Program, x: Floats, binaries: Places) -> Part:
         matrix=matrix,
         offset=problem.offset + float(problem.cost @ outside),
     )
-    return Part(program=made, columns=columns)
+    return Part(program=made, columns=columns, rows=rows)

@@ -15,7 +15,7 @@ from policy.fixed import Fixed
 from policy.layout import Layout
 from policy.part import part
 from policy.rounding import Choices, Pace, Past, Repair, Room, repaired, rounded
-from policy.solve import Purse, Solved, Solver
+from policy.solve import Basis, Purse, Solved, Solver
 
 WHOLE = 1e-6
 """A binary that is so near to 0 or 1 is whole."""
@@ -29,7 +29,7 @@ DIVE_SHARE, DIVE_BINARIES = 0.05, 1000
 """Share of the fractional binaries that each step of such a dive settles; more in models with more binaries than that."""
 FAR_GAP = 0.2
 """A previous plan that is nearer to the bound is bettered machine by machine instead of making a new one."""
-AGAIN_SHARE = 0.3
+AGAIN_SHARE = 0.4
 """Share of the fractional binaries that each step settles when machines are planned again."""
 WORTH = 1e-3
 """Machines are planned again where their relaxation promises to save so much of what the plan costs, and as long as it may."""
@@ -182,8 +182,9 @@ class _Search:
         best = self._best()
         assert best.solved.x is not None  # a candidate without a solution is none
         x, value = best.solved.x, best.solved.objective
+        basis = self.solver.basis()
         for groups in self._clusters():
-            x, value = self._bettered(x, value, groups)
+            x, value = self._bettered(x, value, groups, basis)
         if value < best.solved.objective:
             shares = shares_of(self.problem, x)
             self._try("bettered service by service", rounded(self.plan, shares, 0.5), shares, x)
@@ -200,11 +201,12 @@ class _Search:
         whole = [[np.intersect1d(np.concatenate(columns), free) for columns in groups.values()] for groups in found.values()]
         return [kept for groups in whole if (kept := [columns for columns in groups if columns.size])]
 
-    def _bettered(self, x: Floats, value: float, groups: list[Places]) -> tuple[Floats, float]:
+    def _bettered(self, x: Floats, value: float, groups: list[Places], basis: Basis) -> tuple[Floats, float]:
         """Free the binaries of one group after another, and dive where that promises something."""
         columns = np.sort(np.concatenate(groups))
         apart = part(self.problem, x, columns)
         solver = Solver(apart.program, self.purse)
+        solver.begin(basis, apart.columns, apart.rows)
         solver.held(apart.inside(columns), np.round(x[columns]))
         for group in groups:
             inside, most = apart.inside(group), value - WORTH * abs(value)

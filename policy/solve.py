@@ -26,6 +26,10 @@ DISPATCH = 20
 """Simplex iterations per binary that a dispatch may take: far more than it needs."""
 
 
+Basis = tuple[list[Any], list[Any]]
+"""How the columns and rows of a program stand in a basis."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
     """What one solve gave."""
@@ -119,6 +123,22 @@ class Solver:
         self._highs.setOptionValue("simplex_iteration_limit", DISPATCH * self._binary.size + 10_000)
         self.held(columns, values)
         return self._run(priced=priced)
+
+    def basis(self) -> Basis:
+        """The basis of the solve before."""
+        found = self._highs.getBasis()
+        return found.col_status, found.row_status
+
+    def begin(self, basis: Basis, columns: Places, rows: Places) -> None:
+        """Begin at the basis of a program of which this is a part, given the part's columns and rows in it.
+
+        What is left of a basis need be none: HiGHS mends it.
+        """
+        begun = highspy.HighsBasis()
+        begun.valid = begun.alien = True
+        begun.col_status = [basis[0][place] for place in columns]
+        begun.row_status = [basis[1][place] for place in rows]
+        self._highs.setBasis(begun)
 
     def held(self, columns: Places, values: Floats) -> None:
         """Fix columns without solving."""
