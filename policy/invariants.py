@@ -123,7 +123,7 @@ def _forced(envelope: Envelope, name: str, time: datetime, on: bool) -> bool:
 def _mean(series: Series | None, situation: Situation) -> Floats:
     if series is None:
         return np.ones(situation.steps)
-    return np.asarray([series.at(situation.time + timedelta(seconds=step * situation.step_s)) for step in range(situation.steps)])
+    return np.asarray(series.resampled(situation.time, situation.step_s, situation.steps))
 
 
 def _curves(plan: Plan, situation: Situation, envelope: Envelope) -> Iterator[str]:
@@ -133,8 +133,6 @@ def _curves(plan: Plan, situation: Situation, envelope: Envelope) -> Iterator[st
     if len(known) != len(courses) or any(course.setpoint is None for course in known):
         return
     factor = _mean(envelope.power_factor, situation)
-    if envelope.power_factor is not None and envelope.power_factor.step_s < situation.step_s:
-        return
     for step in range(situation.steps):
         shares = [course.on.values[step] for course in known]
         if any(0.01 < share < 0.99 for share in shares):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from plant.orders import Action, Course, Plan, StoreCourse
+from plant.series import Series
 from plant.situation import Situation
 from policy.instances import works
 from policy.invariants import check
+from policy.strategies.hold import Hold
 from policy.strategies.optimal import Optimal
+from policy.strategies.threshold import Threshold
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +101,16 @@ def test_water_that_vanishes_is_found_unless_the_store_is_full_later(good: tuple
     assert any("that nothing brings or takes" in words for words in check(lowered(course.level.values[-1] - 8.0), situation))
     full = check(lowered(store.top), situation)
     assert not any(words.startswith("step 0: the content of s0 changes by -") for words in full)
+
+
+@pytest.mark.parametrize("step_s", [900.0, 300.0])
+def test_a_plan_made_between_two_steps_passes(step_s: float) -> None:
+    """What the sun gives is told by the quarter of an hour or finer; a cycle that comes at once plans from seven minutes past."""
+    made = works(3, 8, seed=4)
+    start, site = made.situation.time, made.site
+    steps = round(8 * 900.0 / step_s)
+    sun = Series(start=start, step_s=step_s, values=tuple(0.2 + 0.7 * (step % 5) / 5.0 for step in range(steps)), unit="1")
+    envelopes = tuple(replace(envelope, power_factor=sun) for envelope in made.situation.envelopes)
+    late = replace(made.situation, time=start + timedelta(minutes=7), envelopes=envelopes)
+    for strategy in (Optimal(site), Hold(site), Threshold(site)):
+        assert check(strategy.propose(late), late) == ()
