@@ -28,7 +28,7 @@ DIVED = 4000
 DIVE_SHARE, DIVE_BINARIES = 0.05, 1000
 """Share of the fractional binaries that each step of such a dive settles; more in models with more binaries than that."""
 FAR_GAP = 0.2
-"""A previous plan that is nearer to the bound is bettered machine by machine instead of making a new one."""
+"""A previous plan that is nearer to the bound is bettered service by service instead of making a new one."""
 AGAIN_SHARE = 0.4
 """Share of the fractional binaries that each step settles when machines are planned again."""
 WORTH = 1e-3
@@ -173,7 +173,7 @@ class _Search:
         return True
 
     def _again(self) -> bool:
-        """Plan the machines of one service after those of another again, the others as they are.
+        """Plan the machines of one service after those of another again, together and one by one, all else as it is.
 
         True if the plan became better.
         """
@@ -191,19 +191,22 @@ class _Search:
         return value < best.solved.objective
 
     def _clusters(self) -> list[list[Places]]:
-        """Open binaries by service (of a machine without one: its own), those together that more than the meter ties together."""
+        """What to free together: per service its machines' open binaries, then each machine's alone; by cluster of the program."""
         model, free, found = self.problem.compiled, self._open(), dict[int, dict[object, list[Places]]]()
         for i, machine in enumerate(self.plan.machines):
-            columns = [model.column["u"][k] for k in machine.regimes if k in model.column["u"]]
-            if columns:
-                groups = found.setdefault(int(model.cluster[columns[0][0]]), {})
-                groups.setdefault(("machine", i) if machine.service is None else machine.service, []).extend(columns)
-        whole = [[np.intersect1d(np.concatenate(columns), free) for columns in groups.values()] for groups in found.values()]
-        return [kept for groups in whole if (kept := [columns for columns in groups if columns.size])]
+            own = [model.column["u"][k] for k in machine.regimes if k in model.column["u"]]
+            columns = np.intersect1d(np.concatenate(own), free) if own else free[:0]
+            if columns.size:
+                groups = found.setdefault(int(model.cluster[columns[0]]), {})
+                groups.setdefault(("machine", i) if machine.service is None else machine.service, []).append(columns)
+        return [
+            [each for group in groups.values() for each in ([np.sort(np.concatenate(group)), *group] if len(group) > 1 else group)]
+            for groups in found.values()
+        ]
 
     def _bettered(self, x: Floats, value: float, groups: list[Places], basis: Basis) -> tuple[Floats, float]:
         """Free the binaries of one group after another, and dive where that promises something."""
-        columns = np.sort(np.concatenate(groups))
+        columns = np.unique(np.concatenate(groups))
         apart = part(self.problem, x, columns)
         solver = Solver(apart.program, self.purse)
         solver.begin(basis, apart.columns, apart.rows)
