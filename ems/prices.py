@@ -80,7 +80,9 @@ class Billing:
     def __init__(self, site: Site, folder: Path) -> None:
         self._site, self._folder, self._zone = site, folder, ZoneInfo(site.site.timezone)
 
-    def prices(self, history: Table, start: datetime, step_s: float, steps: int, power: str | None) -> Prices:
+    def prices(
+        self, history: Table, start: datetime, step_s: float, steps: int, power: str | None, now: datetime | None = None
+    ) -> Prices:
         """Prices over a horizon, with the peak that the billing period has already incurred.
 
         Parameters
@@ -91,6 +93,8 @@ class Billing:
             The horizon.
         power
             Tag of the site's power, kW; None = not measured.
+        now
+            Until when power was measured; None = `start`.
         """
         tariff = self._site.tariff
         times = [start + timedelta(seconds=step_s * i) for i in range(steps)]
@@ -100,7 +104,7 @@ class Billing:
 
         unit = f"{self._site.site.currency}/kWh"
         begin, end = self.billing_period(start)
-        peak, open_kwh, open_start = self._incurred(history, begin, start, power)
+        peak, open_kwh, open_start = self._incurred(history, begin, now or start, step_s, power)
         return Prices(
             energy=series(tariff.energy, unit),
             export=series(tariff.export, unit),
@@ -160,7 +164,9 @@ class Billing:
             end = begin.replace(year=begin.year + 1)
         return utc(begin), utc(end)
 
-    def _incurred(self, history: Table, begin: datetime, now: datetime, power: str | None) -> tuple[float, float, datetime | None]:
+    def _incurred(
+        self, history: Table, begin: datetime, now: datetime, step_s: float, power: str | None
+    ) -> tuple[float, float, datetime | None]:
         """Highest closed window mean so far, kWh in the open window, and when that began."""
         window_s = self._site.tariff.demand_window_s
         open_start = floor(now, window_s)
@@ -168,10 +174,11 @@ class Billing:
         if column is None:
             return 0.0, 0.0, None
         past = Table(times=history.times, columns={"kw": column}).since(instant64(begin)).before(instant64(now))
-        seconds = past.times.astype("datetime64[us]").astype(np.int64) / 1e6
-        means = window_means(seconds, past.columns["kw"], window_s)
-        opened = np.asarray(past.since(instant64(open_start)).columns["kw"])
-        held = opened[np.isfinite(opened)]
+        opened = instant64(floor(open_start, step_s))  # a step of the history may be longer than a window
+        closed = past.before(opened)
+        means = window_means(closed.times.astype("datetime64[us]").astype(np.int64) / 1e6, closed.columns["kw"], window_s)
+        held = past.since(opened).columns["kw"]
+        held = held[np.isfinite(held)]
         open_kwh = float(held.mean()) * (now - open_start).total_seconds() / SECONDS_PER_HOUR if held.size else 0.0
         return float(means.max(initial=0.0)), open_kwh, open_start
 

@@ -53,7 +53,7 @@ def situate(works: Works, memory: Memory, snapshot: Snapshot) -> Situation:
         ambient=ambient,
         health=health,
         credibility=credibility,
-        prices=works.billing.prices(table, start, control.step_s, steps, site.limits.power),
+        prices=works.billing.prices(table, start, control.step_s, steps, site.limits.power, snapshot.time),
         limits=limits_of(site),
         locks=tuple(standing.lock for standing in memory.standings.values() if standing.lock is not None),
         previous=memory.previous,

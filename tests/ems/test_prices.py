@@ -84,6 +84,18 @@ def test_the_peak_already_incurred_and_the_open_window_count() -> None:
     assert prices.open_window_kwh == pytest.approx(40.0 / 12)
 
 
+@pytest.mark.parametrize(("minutes", "kwh"), [(15, 0.0), (20, 300.0 / 12), (0, 0.0)])
+def test_between_two_steps_that_are_longer_than_a_window_the_open_window_is_the_one_of_now(minutes: int, kwh: float) -> None:
+    times = np.datetime64("2026-03-02T11:00", "us") + np.arange(3) * np.timedelta64(1800, "s")
+    table = Table(times=times, columns={"power": np.array([200.0, 250.0, 300.0])})
+    begun = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    now = begun + timedelta(minutes=minutes)
+    prices = Billing(site(FlatPrice(kind="flat", per_kwh=0.2)), Path()).prices(table, begun, 1800.0, 4, "power", now)
+    assert prices.peak_so_far_kw == 250.0, "what the step of now has drawn so far is no closed window"
+    assert prices.open_window_start == begun + timedelta(minutes=minutes - minutes % 15)
+    assert prices.open_window_kwh == pytest.approx(kwh)
+
+
 def test_assets_may_have_a_bill_of_their_own() -> None:
     own = AssetPrice(assets=("pump",), price=FlatPrice(kind="flat", per_kwh=0.05))
     prices = Billing(site(FlatPrice(kind="flat", per_kwh=0.2), asset_prices=(own,)), Path()).prices(history(), AT, 900.0, 4, None)
