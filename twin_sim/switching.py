@@ -43,7 +43,10 @@ class Switches:
         self._count = np.arange(self._triggers * futures)
 
     def switch(self, ensemble: Ensemble) -> None:
-        """Start and stop the machines that are to change and may, at the instant within the tick at which they do."""
+        """Start and stop the machines that are to change and may, at the instant within the tick at which they do.
+
+        A machine whose trigger is first crossed because another one changed in this tick changes in the next.
+        """
         cells = self._due(ensemble)
         for _ in range(ROUNDS):
             if not cells.size:
