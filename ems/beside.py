@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 
+from ems.both import done_by_both
 from ems.cycle import Cycle
-from ems.historian import Entry, Historian
+from ems.historian import Historian
 from ems.replay import Found, Replay, Replayer, summed
 from ems.runs import Run
 from plant.errors import EmsError
@@ -71,21 +72,10 @@ class Alongside:
 
     def finish(self) -> Replay:
         """Every decision of the journal derived again; what the other process has not begun is done here meanwhile."""
-        replayer, found = Replayer(self._historian), dict[int, Found]()
-        entries = replayer.plans()
-        for entry in reversed(entries):
-            if entry.seq not in self._asked or self._asked[entry.seq].cancel():
-                found[entry.seq] = replayer.one(replayer.recorded(entry))
-        for entry in entries:
-            if entry.seq not in found:
-                found[entry.seq] = self._result(replayer, entry)
-        return summed(self._historian, [found[entry.seq] for entry in entries])
-
-    def _result(self, replayer: Replayer, entry: Entry) -> Found:
-        try:
-            return self._asked[entry.seq].result()
-        except (BrokenProcessPool, EmsError):
-            return replayer.one(replayer.recorded(entry))
+        replayer = Replayer(self._historian)
+        entries = {entry.seq: entry for entry in replayer.plans()}
+        found = done_by_both(tuple(entries), self._asked, lambda seq: replayer.one(replayer.recorded(entries[seq])))
+        return summed(self._historian, list(found.values()))
 
 
 def _again(url: str, seq: int) -> Found:

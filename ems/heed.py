@@ -47,9 +47,14 @@ def heed(works: Works, memory: Memory, cycle: str, now: datetime) -> tuple[Plan,
     return tuple(plans)
 
 
+def fresh_notices(works: Works, memory: Memory) -> list[Event | Alarm]:
+    """What the worker noticed since it was last journalled, oldest first."""
+    return [notice for notice in reversed(Notices(works.historian.database).latest()) if notice.id not in memory.notices]
+
+
 def _take_notices(works: Works, memory: Memory, cycle: str, now: datetime) -> None:
     """Journal what the worker noticed: only the controller writes the journal."""
-    fresh = [notice for notice in reversed(Notices(works.historian.database).latest()) if notice.id not in memory.notices]
+    fresh = fresh_notices(works, memory)
     memory.notices |= {notice.id for notice in fresh}
     events = [notice for notice in fresh if isinstance(notice, Event)]
     alarms = [notice for notice in fresh if isinstance(notice, Alarm)]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from concurrent.futures.process import BrokenProcessPool
 
 from anomaly.features import utc_of
 from anomaly.monitor import HealthMonitor
 from datasets.repair import resample
+from ems.both import done_by_both
 from ems.config import LoadedSite
 from ems.forecasts import targets
 from ems.historian import Historian
@@ -78,23 +78,13 @@ class Learning:
         """A forecaster per target: the serving one, else one learned now, where it can be learned."""
         if self._history is None:
             return {}
-        made: dict[str, Learned] = {}
-        for target in reversed(self._wanted()):
-            if target not in self._asked or self._asked[target].cancel():
-                made[target] = _learned(self._loaded.site, self._history, target)
-        found = dict(self._serving)
-        for target in self._wanted():
-            model, words = made[target] if target in made else self._result(target, self._history)
+        site, history, found = self._loaded.site, self._history, dict(self._serving)
+        made = done_by_both(self._wanted(), self._asked, lambda target: _learned(site, history, target))
+        for target, (model, words) in made.items():
             self._say(words)
             if model is not None:
                 found[target] = model
         return found
-
-    def _result(self, target: str, history: Table) -> Learned:
-        try:
-            return self._asked[target].result()
-        except BrokenProcessPool:
-            return _learned(self._loaded.site, history, target)
 
     def _wanted(self) -> tuple[str, ...]:
         return tuple(name for name in targets(self._loaded.site) if name not in self._serving)

@@ -82,8 +82,8 @@ class Memory:
         """
         if plan.courses:
             self.previous = plan
-        planned = plan.expected is not None and self._site.tariff.demand_charge_per_kw > 0.0
-        self.peak_kw = max(plan.expected.demand_peak_kw, paid_kw) if planned and plan.expected else None
+        charged = self._site.tariff.demand_charge_per_kw > 0.0
+        self.peak_kw = max(plan.expected.demand_peak_kw, paid_kw) if charged and plan.expected is not None else None
 
     def believe(self, credibility: tuple[Credibility, ...]) -> None:
         """How far the twin agrees with the plant, asset by asset."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ems.issued import Notices
+from ems.heed import fresh_notices
 from ems.memory import Memory
 from ems.site import Works
 from ems.watch import noticed
@@ -26,8 +26,7 @@ def woken(works: Works, memory: Memory, snapshot: Snapshot) -> str:
     asked = works.historian.open_requests()
     if asked:
         return f"{asked[0].who} asks for {' '.join(filter(None, (asked[0].wish, asked[0].asset)))}"
-    fresh = [notice for notice in Notices(works.historian.database).latest() if notice.id not in memory.notices]
-    if alarm := next((notice for notice in fresh if isinstance(notice, Alarm)), None):
+    if alarm := next((notice for notice in fresh_notices(works, memory) if isinstance(notice, Alarm)), None):
         return f"an alarm: {alarm.words}"
     for asset in works.site.assets:
         found = noticed(asset, memory.standings[asset.name], snapshot, memory.contact_was_lost)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,10 +97,10 @@ def _clusters(matrix: sparse.csc_array, row: Mapping[str, Family]) -> Places:
     metered = [places for family in METERED for places in row[family].values()]
     tied = np.ones(matrix.shape[0], dtype=np.bool_)
     tied[np.concatenate([np.zeros(0, dtype=np.int64), *metered])] = False
-    rows = matrix.tocsr()[tied]
-    pattern = sparse.csr_array((np.ones(rows.nnz), rows.indices, rows.indptr), shape=rows.shape)
-    both: Any = sparse.block_array([[None, pattern.T], [pattern, None]])  # type: ignore[arg-type]  # None is an empty block
-    return np.asarray(connected_components(both, directed=False)[1][: matrix.shape[1]], dtype=np.int64)
+    met, count = matrix.tocsr()[tied].tocoo(), sum(matrix.shape)
+    ends = (met.row + matrix.shape[1], met.col)
+    graph = sparse.coo_array((np.ones(met.nnz), ends), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1][: matrix.shape[1]], dtype=np.int64)
 
 
 def _family(component: Model, places: Mapping[int, int]) -> Family:

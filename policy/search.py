@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from math import ceil
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,14 +10,13 @@ from plant.errors import SolverError
 from plant.orders import Cut
 from plant.table import Floats
 from policy.compiled import Places, Program
+from policy.dive import dived
 from policy.fixed import Fixed
 from policy.layout import Layout
 from policy.part import part
 from policy.rounding import Choices, Pace, Past, Repair, Room, repaired, rounded
 from policy.solve import Basis, Purse, Solved, Solver
 
-WHOLE = 1e-6
-"""A binary that is so near to 0 or 1 is whole."""
 GOOD_GAP = 0.005
 """A plan this near to its bound is not improved further."""
 ENOUGH = 1e-7
@@ -33,8 +31,6 @@ AGAIN_SHARE = 0.4
 """Share of the fractional binaries that each step settles when machines are planned again."""
 WORTH = 1e-3
 """Machines are planned again where their relaxation promises to save so much of what the plan costs, and as long as it may."""
-STAND_BACK = 0.1
-"""What is nearly on is settled before what is as nearly off: a machine that is settled to run gives the others room to stand."""
 FEW = 200
 """Models with no more binaries are solved to the optimum."""
 NEAR_H = 3.0
@@ -165,7 +161,7 @@ class _Search:
         share = DIVE_SHARE * max(1.0, columns.size / DIVE_BINARIES)
         most = self._best().solved.objective if self.found else np.inf
         self.solver.freed()
-        found = self._whole(self.solver, relaxed, columns, share, most)
+        found = dived(self.solver, relaxed, columns, share, most)
         if found.x is None:
             return found.objective < np.inf
         shares = shares_of(self.problem, found.x)
@@ -216,7 +212,7 @@ class _Search:
             solver.freed(inside)
             relaxed = solver.settled(inside[:0], x[:0])
             if relaxed.x is not None and relaxed.objective < most:
-                found = self._whole(solver, relaxed, inside, AGAIN_SHARE, most)
+                found = dived(solver, relaxed, inside, AGAIN_SHARE, most)
                 if found.x is not None:
                     x, value = apart.whole(x, found.x), found.objective
             solver.held(inside, np.round(x[group]))
@@ -225,24 +221,6 @@ class _Search:
     def _open(self) -> Places:
         """Binaries that are not settled from the start."""
         return np.flatnonzero(self.problem.compiled.binary & (self.problem.upper - self.problem.lower > 0.5))
-
-    @staticmethod
-    def _whole(solver: Solver, relaxed: Solved, columns: Places, share: float, most: float) -> Solved:
-        """Dive: settle a share of the fractional columns in each step until none is left.
-
-        Without a solution where that is impossible (objective infinite) or where it would cost `most` or more.
-        """
-        solved = relaxed
-        for _ in columns:  # each step settles one at least
-            if solved.x is None or not (left := columns[np.abs(solved.x[columns] - 0.5) < 0.5 - WHOLE]).size:
-                break
-            nearest = np.floor(solved.x[left] + 0.5)
-            away = np.abs(solved.x[left] - nearest) + STAND_BACK * (nearest < 0.5)
-            order = np.argsort(away, kind="stable")[: ceil(share * left.size)]
-            solved = _settled(solver, left[order], nearest[order])
-            if solved.objective >= most:
-                return replace(solved, x=None)
-        return solved
 
     def _pieces(self, x: Floats) -> None:
         """Settle the horizon piece by piece; what rounding a piece cost is made good by the relaxed rest."""
@@ -285,15 +263,6 @@ class _Search:
         self.solver.dispatched(binaries_of(self.problem, best.choices, best.solved.x))
         solved = self.solver.closed(away)
         return best if solved.x is None else Candidate(words=best.words, solved=solved, choices=best.choices)
-
-
-def _settled(solver: Solver, columns: Places, values: Floats) -> Solved:
-    """Settle some binaries; where they contradict one another only the first, where even that cannot be its contrary."""
-    solved = solver.settled(columns, values)
-    if solved.x is None and columns.size > 1:
-        solver.freed(columns[1:])
-        solved = solver.settled(columns[:1], values[:1])
-    return solved if solved.x is not None else solver.settled(columns[:1], 1.0 - values[:1])
 
 
 def pieces(plan: Layout) -> list[int]:

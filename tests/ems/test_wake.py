@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from anomaly.monitor import HealthMonitor
 from ems import runs
 from ems.config import LoadedSite
+from ems.cycle import Cycle
 from ems.historian import Historian
 from ems.issued import Notices
 from ems.runs import Run, run
@@ -20,7 +22,7 @@ from plant.errors import DataError
 from plant.events import Alarm, AlarmState, Event, Priority
 from plant.orders import Request
 from plant.site import Site
-from plant.tags import Quality
+from plant.tags import Quality, Snapshot
 from tests.connectors.tank_plant import START, TankPlant
 from tests.ems.small import small_site
 
@@ -140,7 +142,7 @@ def test_an_alarm_of_the_worker_wakes(historian: Historian) -> None:
 class Hungry(TankPlant):
     """Draws much more than it should from five minutes past midnight on."""
 
-    def read(self):  # type: ignore[no-untyped-def]  # as its parent
+    def read(self) -> Snapshot:
         seen = super().read()
         if self.time < START + timedelta(minutes=5):
             return seen
@@ -161,11 +163,11 @@ def test_a_window_on_its_way_above_the_planned_peak_wakes_once_where_peaks_cost(
 def test_a_cycle_that_failed_keeps_its_time(historian: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
     real, times = runs.run_cycle, []
 
-    def failing(works: Works, *others: object) -> object:
+    def failing(works: Works, *others: Any) -> Cycle:
         times.append(works.plant.now())
         if len(times) == 2:
             raise DataError("no luck")
-        return real(works, *others)  # type: ignore[arg-type]
+        return real(works, *others)
 
     monkeypatch.setattr(runs, "run_cycle", failing)
     wish = Request(id="q-1", who="anna", time=START, wish="lock", asset="pump", value="5h", words="oil change")
