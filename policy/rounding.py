@@ -95,9 +95,11 @@ class Repair:
 
     def forward(self, wanted: Choices, shares: Floats, until: int) -> Choices:
         """Settle the steps up to `until` as near to what is wanted as allowed; returns all steps, later ones as wanted."""
-        found = wanted.copy()
+        found, wishes = wanted.copy(), wanted.T.tolist()
         for t in range(self.done, until):
-            picked = [-1 if one is None else one.choice(int(wanted[i, t]), shares, t) for i, one in enumerate(self.machines)]
+            picked = [
+                -1 if one is None else one.choice(wish, shares, t) for wish, one in zip(wishes[t], self.machines, strict=True)
+            ]
             self.run(picked, t)
             found[:, t] = picked
         self.done = until
@@ -105,11 +107,11 @@ class Repair:
 
     def run(self, picked: list[int], t: int) -> None:
         """Move all machines on by a step; one whose companion elsewhere does not run stands still if it may."""
-        running = {a for place, one in zip(picked, self.machines, strict=True) if one is not None for a in one.running(place)}
+        running = {a for place, one in zip(picked, self.machines, strict=True) if one is not None for a in one.running[place]}
         for i, machine in enumerate(self.machines):
             if machine is None:
                 continue
-            alone = any(one in machine.running(picked[i]) and other not in running for one, other in machine.machine.needs)
+            alone = any(one in machine.running[picked[i]] and other not in running for one, other in machine.machine.needs)
             if alone and machine.allowed(-1, t, strict=True):
                 picked[i] = -1
             machine.run(picked[i])
@@ -182,10 +184,12 @@ class _Machine:
     """One envelope on its way: which assets run, for how long, how many starts they have left."""
 
     def __init__(self, plan: Layout, number: int, machine: MachinePart, fixed: Fixed, before: Past) -> None:
-        self.machine, self.fixed, self.before, self.number = machine, fixed, before, number
+        self.machine, self.fixed, self.before = machine, fixed, before
         self.assets = list(machine.assets)
         self.runs = [tuple(a in plan.regimes[k].assets for a in self.assets) for k in machine.regimes]
         self.runs.append((False,) * len(self.assets))
+        self.running = [{a for a, on in zip(self.assets, runs, strict=True) if on} for runs in self.runs]
+        """The assets that each regime runs; none in the last place."""
         self.up = [plan.assets[a].up_steps for a in self.assets]
         self.down = [plan.assets[a].down_steps for a in self.assets]
         self.pairs = [
@@ -194,20 +198,18 @@ class _Machine:
         self.on = tuple(before.running[a] for a in self.assets)
         self.lasted = [before.steps[a] for a in self.assets]
         self.left = [before.starts_left[a] for a in self.assets]
-        self.low = fixed.low[self.assets] >= 0.5
-        self.high = fixed.high[self.assets] >= 0.5
-        self.startable = fixed.startable[self.assets]
+        # Plain lists: looked up one at a time, they are faster than arrays.
+        self.low: list[list[bool]] = (fixed.low[self.assets] >= 0.5).tolist()
+        self.high: list[list[bool]] = (fixed.high[self.assets] >= 0.5).tolist()
+        self.startable: list[list[bool]] = fixed.startable[self.assets].tolist()
+        self.known: list[int] = fixed.regime[number].tolist()
         self.start_kw = [plan.assets[a].start_kwh / plan.step_h for a in self.assets]
-
-    def running(self, place: int) -> set[int]:
-        """The assets that a regime runs."""
-        return {a for a, runs in zip(self.assets, self.runs[place], strict=True) if runs}
 
     def choice(self, wanted: int, shares: Floats, t: int) -> int:
         """The regime nearest to the wanted one among those allowed."""
         if t == self.fixed.today:
             self.left = [self.before.starts_a_day[a] for a in self.assets]
-        known = int(self.fixed.regime[self.number, t])
+        known = self.known[t]
         return known if known >= -1 else self._choice(wanted, shares, t)
 
     def run(self, chosen: int) -> None:
@@ -248,12 +250,12 @@ class _Machine:
         """Whether a regime may run in a step; not strict = only what is settled counts."""
         after = self.runs[place]
         for n, (now, then) in enumerate(zip(after, self.on, strict=True)):
-            low, high = bool(self.low[n, t]), bool(self.high[n, t])
+            low, high = self.low[n][t], self.high[n][t]
             if (now and not high) or (low and not now):
                 return False
             if not strict or now is then:
                 continue
-            if now and not low and not (self.startable[n, t] and self.lasted[n] >= self.down[n] and self.left[n] >= 1.0):
+            if now and not low and not (self.startable[n][t] and self.lasted[n] >= self.down[n] and self.left[n] >= 1.0):
                 return False
             if not now and high and self.lasted[n] < self.up[n]:
                 return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from plant.envelopes import Regime
@@ -11,6 +13,9 @@ from policy.fixed import Fixed
 from policy.layout import Layout
 from policy.rounding import Choices
 from policy.walk import Walked
+
+_Intended = tuple[tuple[bool, float], ...]
+"""Of each asset of a machine in one step: whether it was to run, and its set-point."""
 
 
 def carried_on(plan: Layout, situation: Situation, fixed: Fixed) -> Choices | None:
@@ -23,28 +28,34 @@ def carried_on(plan: Layout, situation: Situation, fixed: Fixed) -> Choices | No
         return None
     found = np.full((len(plan.machines), plan.steps), -1, dtype=np.int64)
     for i, machine in enumerate(plan.machines):
-        envelope = situation.envelopes[i]
-        for t in range(plan.steps):
-            names = [plan.assets[a].name for a in machine.assets]
-            intended = {name: _at(courses.get(name), fixed.local, name, situation, t) for name in names}
-            running = frozenset(name for name, (on, _) in intended.items() if on)
-            found[i, t] = _regime(envelope.regimes, running, intended)
+        regimes, known = situation.envelopes[i].regimes, dict[_Intended, int]()
+        names = [plan.assets[a].name for a in machine.assets]
+        intended = zip(*(_intended(courses.get(name), fixed.local, name, situation, plan.steps) for name in names), strict=True)
+        for t, each in enumerate(intended):
+            if each not in known:
+                known[each] = _regime(regimes, dict(zip(names, each, strict=True)))
+            found[i, t] = known[each]
     return found
 
 
-def _at(course: Course | None, local: Walked, name: str, situation: Situation, step: int) -> tuple[bool, float]:
+def _intended(course: Course | None, local: Walked, name: str, situation: Situation, steps: int) -> Sequence[tuple[bool, float]]:
+    """Whether an asset was to run in each step, and its set-point."""
     if course is None:
-        return bool(local.on[name][step] >= 0.5), float(local.setpoint[name][step])
-    series = course.on
-    offset = int((situation.time - series.start).total_seconds() // series.step_s) + int(step * situation.step_s // series.step_s)
-    day = max(1, round(86400.0 / series.step_s))
-    while offset >= len(series.values):
-        offset -= min(day, len(series.values))
-    setpoint = 0.0 if course.setpoint is None else course.setpoint.values[offset]
-    return series.values[offset] >= 0.5, setpoint
+        return list(zip((local.on[name] >= 0.5).tolist(), local.setpoint[name].tolist(), strict=True))
+    on, setpoint = course.on, course.setpoint
+    count, day = len(on.values), max(1, round(86400.0 / on.step_s))
+    passed = int((situation.time - on.start).total_seconds() // on.step_s)
+    found = []
+    for step in range(steps):
+        offset = passed + int(step * situation.step_s // on.step_s)
+        while offset >= count:
+            offset -= min(day, count)
+        found.append((on.values[offset] >= 0.5, 0.0 if setpoint is None else setpoint.values[offset]))
+    return found
 
 
-def _regime(regimes: tuple[Regime, ...], running: frozenset[str], intended: dict[str, tuple[bool, float]]) -> int:
+def _regime(regimes: tuple[Regime, ...], intended: dict[str, tuple[bool, float]]) -> int:
+    running = frozenset(name for name, (on, _) in intended.items() if on)
     fitting = [place for place, regime in enumerate(regimes) if frozenset(regime.running) == running]
     if not fitting or not running:
         return -1

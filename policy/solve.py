@@ -80,7 +80,7 @@ class Solver:
     def __init__(self, problem: Program, purse: Purse) -> None:
         self._problem, self._purse, self._highs = problem, purse, _highs()
         self._large = problem.row_lower.size > LARGE
-        self._highs.passModel(_lp(problem))
+        _pass(self._highs, problem)
         self._binary = np.flatnonzero(problem.compiled.binary).astype(np.int32)
 
     def relaxed(self, most: int, *, near: bool = True) -> Solved:
@@ -217,7 +217,7 @@ def proven(problem: Program, time_limit_s: float) -> float:
         If there is no plan at all.
     """
     highs = _highs()
-    highs.passModel(_lp(problem))
+    _pass(highs, problem)
     binary = np.flatnonzero(problem.compiled.binary).astype(np.int32)
     highs.changeColsIntegrality(binary.size, binary, np.ones(binary.size, dtype=np.uint8))
     highs.setOptionValue("time_limit", time_limit_s)
@@ -256,7 +256,7 @@ class _Rows:
             for row in np.flatnonzero(out):
                 out[row] = status[row] == highspy.HighsBasisStatus.kBasic
         self._in, self._out = np.flatnonzero(~out), np.flatnonzero(out)
-        self.highs.passModel(_lp(problem, self._in))
+        _pass(self.highs, problem, self._in)
         if warm:
             basis.row_status = [status[row] for row in self._in]
             self.highs.setBasis(basis)
@@ -290,19 +290,21 @@ def _highs() -> Any:
     return made
 
 
-def _lp(problem: Program, rows: Places | None = None) -> highspy.HighsLp:
-    """The program for HiGHS, or some rows of it."""
+def _pass(highs: Any, problem: Program, rows: Places | None = None) -> None:
+    """Give HiGHS the program, or some rows of it; arrays as they are, which a HighsLp would take number by number."""
     matrix, lower, upper = problem.matrix.copy(), problem.row_lower, problem.row_upper
     if rows is not None:
         matrix, lower, upper = matrix.tocsr()[rows].tocsc(), lower[rows], upper[rows]
     matrix.eliminate_zeros()
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = problem.cost.size, lower.size
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = problem.cost, problem.lower, _upper(problem)
-    lp.row_lower_, lp.row_upper_ = lower, upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    return lp
+    sizes = (problem.cost.size, lower.size, matrix.nnz)
+    form, sense = int(highspy.MatrixFormat.kColwise), int(highspy.ObjSense.kMinimize)
+    starts, places, continuous = (
+        matrix.indptr.astype(np.int32),
+        matrix.indices.astype(np.int32),
+        np.zeros(sizes[0], dtype=np.int32),
+    )
+    bounds = (problem.lower, _upper(problem), lower, upper)
+    highs.passModel(*sizes, form, sense, 0.0, problem.cost, *bounds, starts, places, matrix.data, continuous)
 
 
 def _upper(problem: Program) -> Floats:
