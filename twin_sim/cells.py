@@ -104,6 +104,8 @@ class Cells:
         share = np.where(rate > 1e-12, -np.expm1(-rate) / np.where(rate > 0, rate, 1.0), 1.0)
         self.per_rate = share * hours / layout.size
         self.decay[layout.real :] = 0.0
+        self._kept = np.repeat(self.decay, self.futures, axis=1)
+        self._bottom, self._top = layout.bottom[:, 0], layout.top[:, 0]
         self.per_rate[layout.real : layout.dummy] = 1.0
         self.unit = layout.size.copy()
         self.unit[layout.real : layout.dummy] = hours
@@ -211,13 +213,18 @@ class Cells:
 
     def bound(self) -> None:
         """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
-        layout, ahead = self.layout, self.ahead
-        if np.count_nonzero(np.minimum.reduce(ahead, axis=1) < layout.bottom[:, 0]):
-            self.unserved += np.maximum(layout.bottom - ahead, 0.0) * self.unit
-            np.maximum(ahead, layout.bottom, out=ahead)
-        if np.count_nonzero(np.maximum.reduce(ahead, axis=1) > layout.top[:, 0]):
-            self.wasted += np.maximum(ahead - layout.top, 0.0) * self.unit
-            np.minimum(ahead, layout.top, out=ahead)
+        low = np.minimum.reduce(self.ahead, axis=1) < self._bottom
+        if np.count_nonzero(low):
+            for row in low.nonzero()[0].tolist():
+                ahead, bottom = self.ahead[row], self._bottom[row]
+                self.unserved[row] += np.maximum(bottom - ahead, 0.0) * self.unit[row]
+                np.maximum(ahead, bottom, out=ahead)
+        high = np.maximum.reduce(self.ahead, axis=1) > self._top
+        if np.count_nonzero(high):
+            for row in high.nonzero()[0].tolist():
+                ahead, top = self.ahead[row], self._top[row]
+                self.wasted[row] += np.maximum(ahead - top, 0.0) * self.unit[row]
+                np.minimum(ahead, top, out=ahead)
 
 
 def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:

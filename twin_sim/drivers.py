@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from plant.series import Series
 from plant.table import Floats, Table
 
 
@@ -37,16 +38,14 @@ class Drivers:
     health: Mapping[str, Floats] = field(default_factory=dict)
     """By asset: 1 as new, 0 worn out."""
     failures: tuple[Failure, ...] = ()
+    steps: int = field(init=False)
+    """Number of steps."""
+    futures: int = field(init=False)
+    """Number of futures."""
 
-    @property
-    def steps(self) -> int:
-        """Number of steps."""
-        return max((array.shape[0] for array in self.tags.values()), default=1)
-
-    @property
-    def futures(self) -> int:
-        """Number of futures."""
-        return max((array.shape[1] for array in self.tags.values()), default=1)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", max((array.shape[0] for array in self.tags.values()), default=1))
+        object.__setattr__(self, "futures", max((array.shape[1] for array in self.tags.values()), default=1))
 
     def step_at(self, time: datetime) -> int:
         """Index of the step that holds at a time, limited to those that exist."""
@@ -68,6 +67,15 @@ class Drivers:
                 Failure(asset=item.asset, future=0, at=item.at, until=item.until) for item in self.failures if item.future == future
             ),
         )
+
+
+def at_steps(series: Series, start: datetime, step_s: float, steps: int) -> Floats:
+    """What `Series.resampled` gives, as an array: looked up at once where the steps are the series' own."""
+    first, between = divmod((start - series.start).total_seconds(), series.step_s)
+    if step_s != series.step_s or between:
+        return np.array(series.resampled(start, step_s, steps))
+    where = np.clip(int(first) + np.arange(steps), 0, len(series.values) - 1)
+    return np.asarray(np.array(series.values)[where])
 
 
 def from_table(table: Table) -> Drivers:

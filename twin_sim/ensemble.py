@@ -18,7 +18,7 @@ from twin_sim.cells import Audit, Bools, Cells, Ints
 from twin_sim.companions import shared_output
 from twin_sim.drivers import Drivers
 from twin_sim.follow import Follower
-from twin_sim.layout import Block, Layout
+from twin_sim.layout import Block, Companions, Layout
 from twin_sim.lived import Recorder
 from twin_sim.local import LocalControllers
 from twin_sim.outside import Outside
@@ -89,6 +89,7 @@ class Ensemble(Cells):
             if self.outside.varies(block)
         )
         self._stale: dict[int, Block] = {}
+        self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
         self._slow_steps = max(1, round(refresh_s / drivers.step_s))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
         self.follows: Bools = np.zeros(len(layout.assets), dtype=bool)
@@ -177,7 +178,7 @@ class Ensemble(Cells):
             self._ramps.move(self)
         if self._stale:
             self._ask_stale()
-        np.multiply(self.level, self.decay, out=self.ahead)
+        np.multiply(self.level, self._kept, out=self.ahead)
         self.ahead += self.gain
         self.ahead += self.bias
         for script in self.scripts:
@@ -206,7 +207,7 @@ class Ensemble(Cells):
     def _drive(self, step: int, time: datetime) -> None:
         """Outside values of a new step: demands, weather, loads, schedules, and the machines that depend on them."""
         last, self._driver_step = self._driver_step, step
-        self.outside.bias(step, self.bias)
+        self.outside.bias(step)
         self.base_kw = self.outside.base_kw(step)
         self._local.drive(time)
         if last < 0:
@@ -237,9 +238,9 @@ class Ensemble(Cells):
         told = self.reached[rows, :1] if np.count_nonzero(self.alike[rows]) == rows.stop - rows.start else self.reached[rows]
         working = block.kind.running(told, conditions)
         idle = block.kind.idle_kw(conditions)
-        if np.ndim(idle) or not self._begun:
+        if not self._begun or isinstance(idle, np.ndarray):
             self.idle[rows] = idle
-        grouped = [own for own in self.layout.companions if ((own.rows >= rows.start) & (own.rows < rows.stop)).any()]
+        grouped = self._groups[rows.start]
         if not grouped:
             self.put(block, working)
             return
@@ -361,3 +362,7 @@ class Ensemble(Cells):
     def demanded_until_now(self) -> Floats:
         """Demand on every store row since the start, service units, shape (rows, futures)."""
         return self.outside.demanded(self.tick_number * self.tick_s, self.start)
+
+
+def _companions_of(block: Block, layout: Layout) -> list[Companions]:
+    return [own for own in layout.companions if ((own.rows >= block.rows.start) & (own.rows < block.rows.stop)).any()]

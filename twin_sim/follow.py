@@ -52,6 +52,11 @@ class Follower:
         self._each = self._sizes(ensemble)
         self._one = self._one_for_all()
         self._stands_by = bool(np.any(self._each.standby_kw))
+        rows = block.rows
+        self._released, self._on, self._setpoint = ensemble.released[rows], ensemble.on[rows], ensemble.setpoint[rows]
+        self._power, self._output = ensemble.power[rows], ensemble.output[rows]
+        self._bill = ensemble.followed_kw[self.bills[0]]
+        self._store, self._gain = int(block.stores[0]), float(self.per_rate[0, 0]) * len(self._on)
 
     def _sizes(self, ensemble: Ensemble) -> _Sizes:
         block, layout = self.block, ensemble.layout
@@ -80,16 +85,16 @@ class Follower:
 
     def follow(self, ensemble: Ensemble) -> None:
         """Set the batteries' power for the tick that begins."""
-        rows = self.block.rows
-        released, on, setpoint = ensemble.released[rows], ensemble.on[rows], ensemble.setpoint[rows]
+        released, on, setpoint = self._released, self._on, self._setpoint
         local, running = np.count_nonzero(released), np.count_nonzero(on)
         same = local == released.size and running == on.size
         sizes = self._each
         if self._one is not None and (same or len(released) == 1):
             sizes, released, on = self._one, released[0], on[0]
         own = setpoint if sizes is self._each else setpoint[0]
-        power = self._wanted(ensemble, sizes, released, own) if local else own.copy()
-        self._bound(ensemble, sizes, power)
+        others = self._others(ensemble) if local or ensemble.cap_kw is not None else None
+        power = own.copy() if others is None or not local else self._wanted(others, sizes, released, own)
+        self._bound(ensemble, sizes, power, others)
         if same:
             setpoint[:] = power
         elif local:
@@ -103,19 +108,19 @@ class Follower:
             power += sizes.standby_kw
         self._put(ensemble, power, output)
 
-    def _wanted(self, ensemble: Ensemble, sizes: _Sizes, released: Bools, setpoint: Floats) -> Floats:
+    def _wanted(self, others: Floats, sizes: _Sizes, released: Bools, setpoint: Floats) -> Floats:
         """The site's need under local control, the order elsewhere."""
-        wanted = self._others(ensemble) * -sizes.share
+        wanted = others * -sizes.share
         if np.count_nonzero(released) < released.size:
             wanted -= setpoint
             wanted *= released
             wanted += setpoint
         return wanted
 
-    def _bound(self, ensemble: Ensemble, sizes: _Sizes, power: Floats) -> None:
+    def _bound(self, ensemble: Ensemble, sizes: _Sizes, power: Floats, others: Floats | None) -> None:
         """Keep within contracted power, own power, and what would reach the top or the bottom of the store in the tick."""
-        if ensemble.cap_kw is not None:
-            np.minimum(power, sizes.share * (ensemble.cap_kw - self._others(ensemble)), out=power)
+        if ensemble.cap_kw is not None and others is not None:
+            np.minimum(power, sizes.share * (ensemble.cap_kw - others), out=power)
         level = ensemble.level[sizes.stores]
         room = sizes.top - level
         room *= sizes.room_kw
@@ -140,19 +145,20 @@ class Follower:
 
     def _put(self, ensemble: Ensemble, power: Floats, output: Floats) -> None:
         """Enter what all draw and give: a row for each of them, or one that holds for all."""
-        rows = self.block.rows
         if ensemble.audit is not None:
+            rows = self.block.rows
             cells = np.arange(rows.start * ensemble.futures, rows.stop * ensemble.futures)
             arrays = ensemble.power, ensemble.output, ensemble.intake
             ensemble.audit.until(cells, ensemble.tick_number * ensemble.tick_s, *arrays)
-        ensemble.power[rows], ensemble.output[rows] = power, output
+        self._power[:], self._output[:] = power, output
         if power.ndim == 1:
-            count = rows.stop - rows.start
-            ensemble.followed_kw[self.bills[0]] += power * count
-            ensemble.ahead[self.block.stores[0]] += output * (float(self.per_rate[0, 0]) * count)
+            self._bill += power * len(self._power)
+            output *= self._gain
+            ahead = ensemble.ahead[self._store]
+            ahead += output
             return
         if self.one_bill:
-            ensemble.followed_kw[self.bills[0]] += power.sum(axis=0)
+            self._bill += power.sum(axis=0)
         else:
             np.add.at(ensemble.followed_kw, self.bills, power)
         moved = output * self.per_rate

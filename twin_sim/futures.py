@@ -9,7 +9,7 @@ import numpy as np
 from plant.series import Forecast
 from plant.situation import Situation
 from plant.table import Floats
-from twin_sim.drivers import Drivers, Failure
+from twin_sim.drivers import Drivers, Failure, at_steps
 from twin_sim.machine import hazard_per_h
 from twin_sim.model import SiteModel
 
@@ -37,7 +37,7 @@ def draw(situation: Situation, model: SiteModel, *, futures: int, steps: int, se
     rng = np.random.default_rng([seed, 41])
     tags: dict[str, Floats] = {}
     for name, series in situation.ambient:
-        tags[name] = np.array(series.resampled(start, step_s, steps))[:, None]
+        tags[name] = at_steps(series, start, step_s, steps)[:, None]
     keep = float(np.exp(-step_s / 3600.0 / MEMORY_H))
     courses = _courses(rng, len(situation.forecasts), steps, futures, keep)
     for forecast, normal in zip(situation.forecasts, courses, strict=True):
@@ -58,9 +58,7 @@ def _courses(rng: np.random.Generator, targets: int, steps: int, futures: int, k
 
 
 def _drawn(forecast: Forecast, start: datetime, step_s: float, steps: int, normal: Floats) -> Floats:
-    low, mid, high = (
-        np.array(series.resampled(start, step_s, steps))[:, None] for series in (forecast.p10, forecast.p50, forecast.p90)
-    )
+    low, mid, high = (at_steps(series, start, step_s, steps)[:, None] for series in (forecast.p10, forecast.p50, forecast.p90))
     up, down = (high - mid) / P90_SIGMA, (mid - low) / P90_SIGMA
     drawn = np.maximum(normal, 0.0)
     drawn *= up

@@ -13,6 +13,9 @@ from twin_sim.outside import Outside
 if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
 
+FEW_CELLS = 20000
+"""So many triggers × futures are faster looked at together than group by group."""
+
 
 class LocalControllers:
     """Level triggers, schedules and machines that always run, of all rows of an ensemble.
@@ -24,20 +27,15 @@ class LocalControllers:
         self._outside, self._layout = outside, outside.layout
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._due = True
-        self._below, self._above = np.zeros((2, self._layout.triggers, outside.futures), dtype=bool)
+        self._crossed: Bools = np.zeros((2, self._layout.triggers, outside.futures), dtype=bool)
         rows = outside.schedule_rows
         self._schedules = slice(rows[0], rows[-1] + 1) if rows.size else None
-        layout = self._layout
+        layout, (below, above) = self._layout, self._crossed
+        few = layout.triggers * outside.futures <= FEW_CELLS
+        groups = [(slice(0, layout.triggers), layout.trigger_store)] if few else layout.trigger_groups
+        start, stop = (np.repeat(edge, outside.futures, axis=1) for edge in (layout.trigger_start, layout.trigger_stop))
         self._groups = [
-            (
-                stores,
-                layout.trigger_sign[rows],
-                layout.trigger_start[rows],
-                layout.trigger_stop[rows],
-                self._below[rows],
-                self._above[rows],
-            )
-            for rows, stores in layout.trigger_groups
+            (stores, layout.trigger_sign[rows], start[rows], stop[rows], below[rows], above[rows]) for rows, stores in groups
         ]
 
     def drive(self, time: datetime) -> None:
@@ -55,7 +53,6 @@ class LocalControllers:
         """Set what released machines should do in the tick that begins."""
         layout, count = self._layout, self._layout.triggers
         if count:
-            below, above = self._below, self._above
             for stores, sign, start, stop, is_below, is_above in self._groups:
                 level = ensemble.ahead[stores]
                 if layout.signed:
@@ -63,10 +60,9 @@ class LocalControllers:
                 np.less(level, start, out=is_below)
                 np.greater(level, stop, out=is_above)
             released, want = ensemble.released[:count], ensemble.want[:count]
-            below &= released
-            want |= below
-            above &= released
-            np.greater(want, above, out=want)
+            self._crossed &= released
+            want |= self._crossed[0]
+            np.greater(want, self._crossed[1], out=want)
         if not self._due:
             return
         self._due = False

@@ -44,7 +44,9 @@ class Outside:
         ]
         known = [(row, tag) for row, tag in enumerate(layout.ambient) if tag is not None and tag in tags]
         self._ambients = [
-            (_rows([row for row, own in known if own == tag]), tags[tag]) for tag in dict.fromkeys(own for _, own in known)
+            (rows, tags[tag])
+            for tag in dict.fromkeys(own for _, own in known)
+            for rows in _runs([row for row, own in known if own == tag])
         ]
         self._hidden = [
             (row, drivers.losses[store.name]) for row, store in enumerate(layout.stores) if store.name in drivers.losses
@@ -101,31 +103,33 @@ class Outside:
         return found
 
     def begin(self, decay: Floats, per_rate: Floats, bias: Floats) -> None:
-        """Lay out what every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures)."""
+        """Lay out what every level gains in one tick without any machine: ambient, demand, losses; shape (rows, futures).
+
+        The same array is then brought to each driver step by `bias`.
+        """
         np.copyto(bias, -self.layout.loss_a * per_rate)
-        terms: list[tuple[slice | Ints, Floats, Floats | float]] = []
+        terms: list[tuple[slice, Floats, Floats | float]] = []
         terms += [(rows, column, 1.0 - decay[rows]) for rows, column in self._ambients]
         terms += [(slice(row, row + 1), column, -share * float(per_rate[row, 0])) for row, column, share in self._demands]
         terms += [(slice(row, row + 1), column, -float(per_rate[row, 0])) for row, column in self._hidden]
         seen = set(np.flatnonzero(self.layout.loss_a * per_rate).tolist())
-        self._constant = [(row, float(bias[row, 0])) for row in sorted(seen)]
-        self._terms = []
+        self._constant = [(bias[row], float(bias[row, 0])) for row in sorted(seen)]
+        self._terms: list[tuple[Floats, Floats | float, Floats, bool]] = []
         for rows, column, factor in terms:
-            own = set(np.arange(bias.shape[0])[rows].tolist())
-            self._terms.append((rows, column, factor, not own & seen))
+            own = set(range(rows.start, rows.stop))
+            into_by = (bias[rows.start], np.asarray(factor).item()) if len(own) == 1 else (bias[rows], factor)
+            self._terms.append((*into_by, column, not own & seen))
             seen |= own
 
-    def bias(self, step: int, into: Floats) -> None:
+    def bias(self, step: int) -> None:
         """The same at a driver step."""
-        for row, constant in self._constant:
-            into[row] = constant
-        for rows, column, factor, alone in self._terms:
-            if alone and isinstance(rows, slice):
-                np.multiply(factor, column[step], out=into[rows])
-            elif alone:
-                into[rows] = factor * column[step]
+        for into, constant in self._constant:
+            into[:] = constant
+        for into, factor, column, alone in self._terms:
+            if alone:
+                np.multiply(factor, column[step], out=into)
             else:
-                into[rows] += factor * column[step]
+                np.add(into, factor * column[step], out=into)
 
     def base_kw(self, step: int) -> Floats:
         """Power that is not simulated, shape (futures,) or (1,)."""
@@ -202,7 +206,8 @@ def _stacked(rows: list[Floats | None], futures: int) -> Floats:
     return made
 
 
-def _rows(found: list[int]) -> slice | npt.NDArray[np.int64]:
-    """Neighbouring rows as a slice, which NumPy reaches without copying."""
-    whole = found == list(range(found[0], found[-1] + 1))
-    return slice(found[0], found[-1] + 1) if whole else np.array(found, dtype=np.int64)
+def _runs(found: list[int]) -> list[slice]:
+    """Rising rows as slices of neighbours, which NumPy reaches without copying."""
+    ends = [place for place in range(1, len(found)) if found[place] != found[place - 1] + 1]
+    bounds = zip([0, *ends], [*ends, len(found)], strict=True)
+    return [slice(found[first], found[last - 1] + 1) for first, last in bounds]

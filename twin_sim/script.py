@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from plant.orders import Action, Plan
 from plant.table import Floats
+from twin_sim.drivers import at_steps
 
 if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
@@ -46,6 +47,8 @@ class Script:
     answers_after_s: float = 0.0
     """When the next plan may answer to what has come."""
     step: int = -1
+    _until: datetime | None = None
+    """When the step ends."""
     _given: int = -1
     """The step whose orders stand."""
     _targets: Floats | None = None
@@ -59,7 +62,10 @@ class Script:
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
+        if self._until is not None and time < self._until:
+            return
         step = int((time - self.start).total_seconds() // self.step_s)
+        self._until = self.start + timedelta(seconds=(step + 1) * self.step_s)
         if step == self.step or step < 0:
             return
         self.step = step
@@ -109,7 +115,9 @@ class Script:
             low, high = layout.low[: layout.real], layout.high[: layout.real]
             room = MARGIN * (high - low)
             never, always = (np.where(managed, value, bound) for value, bound in ((-np.inf, low), (np.inf, high)))
-            self._limits = never, always, low + room, high - room
+            columns = self.columns.stop - self.columns.start
+            never, always, low, high = (np.repeat(bound, columns, axis=1) for bound in (never, always, low + room, high - room))
+            self._limits = never, always, low, high
         return self._limits
 
     def _answers(self, ensemble: Ensemble, left: Bools, rows: Rows = EVERY) -> tuple[Bools, Bools | None]:
@@ -237,10 +245,9 @@ def of_plan(plan: Plan, layout: Layout, columns: slice, *, steps: int, step_s: f
             row = layout.index.get(course.asset)
             if row is None:
                 continue
-            on = np.array(course.on.resampled(plan.made_at, step_s, steps))
-            orders[:, row] = np.where(on >= 0.5, RUN, STOP)
+            orders[:, row] = np.where(at_steps(course.on, plan.made_at, step_s, steps) >= 0.5, RUN, STOP)
             if course.setpoint is not None:
-                setpoints[:, row] = course.setpoint.resampled(plan.made_at, step_s, steps)
+                setpoints[:, row] = at_steps(course.setpoint, plan.made_at, step_s, steps)
     for command in plan.commands:
         row = layout.index.get(command.asset)
         if row is None:

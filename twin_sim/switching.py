@@ -28,19 +28,31 @@ class Switches:
         layout, futures = ensemble.layout, ensemble.futures
         self._rows, self._futures = len(layout.assets), futures
         self._hold_s = np.concatenate([layout.min_down_s, layout.min_up_s])
-        self._warming = bool((layout.startup_s > 0).any())
-        self._energetic = bool(((ensemble.start_kw > 0) & (layout.startup_s == 0)).any())
+        self._slow: Bools = layout.startup_s > 0
+        self._warming = bool(self._slow.any())
+        self._energetic = bool(((ensemble.start_kw > 0) & ~self._slow).any())
         self._first_follower = int(np.argmax(ensemble.follows)) if ensemble.follows.any() else self._rows
         self._triggers = layout.triggers
-        self._edges = np.concatenate([layout.trigger_start[:, 0], layout.trigger_stop[:, 0]])
-        sign = layout.trigger_sign[:, 0]
-        self._edges *= np.concatenate([sign, sign])
+        self._edges = np.zeros(2 * self._rows)
+        self._edges[: self._triggers] = layout.trigger_start[:, 0] * layout.trigger_sign[:, 0]
+        self._edges[self._rows :][: self._triggers] = layout.trigger_stop[:, 0] * layout.trigger_sign[:, 0]
         self._to_store = (layout.trigger_store - np.arange(self._triggers)) * futures
         self._change: Bools = np.zeros((self._rows, futures), dtype=bool)
+        self._flat(ensemble)
         stores = (layout.dummy + 1) * futures
         self._mark: Ints = np.zeros(stores, dtype=np.int64)
         self._crowded: Bools = np.zeros(stores, dtype=bool)
         self._count = np.arange(self._triggers * futures)
+
+    def _flat(self, ensemble: Ensemble) -> None:
+        """The arrays of all machines as seen by flat indices."""
+        self._changing = self._change.reshape(-1)
+        self._on, self._want = ensemble.on.reshape(-1), ensemble.want.reshape(-1)
+        self._producing, self._released = ensemble.producing.reshape(-1), ensemble.released.reshape(-1)
+        self._failed, self._starts = ensemble.failed.reshape(-1), ensemble.starts.reshape(-1)
+        self._since_s, self._idle = ensemble.since_s.reshape(-1), ensemble.idle.reshape(-1)
+        self._power, self._output = ensemble.run_power.reshape(-1), ensemble.run_output.reshape(-1)
+        self._intake = ensemble.run_intake.reshape(-1)
 
     def switch(self, ensemble: Ensemble) -> None:
         """Start and stop the machines that are to change and may, at the instant within the tick at which they do.
@@ -52,17 +64,17 @@ class Switches:
             if not cells.size:
                 return
             cells = self._round(ensemble, cells)
-        ensemble.want.reshape(-1)[cells] = ensemble.on.reshape(-1)[cells]
+        self._want[cells] = self._on[cells]
 
     def _due(self, ensemble: Ensemble) -> Ints:
         """Cells that are to change, whether or not they may yet."""
-        change = self._change
         if ensemble.drivers.failures:
-            np.not_equal(ensemble.want & ~ensemble.failed, ensemble.on, out=change)
+            np.greater(ensemble.want, ensemble.failed, out=self._change)
+            np.not_equal(self._change, ensemble.on, out=self._change)
         else:
-            np.not_equal(ensemble.want, ensemble.on, out=change)
-        ensemble.hold_for_ramps(change)
-        return change.reshape(-1).nonzero()[0]
+            np.not_equal(ensemble.want, ensemble.on, out=self._change)
+        ensemble.hold_for_ramps(self._change)
+        return self._changing.nonzero()[0]
 
     def _round(self, ensemble: Ensemble, cells: Ints) -> Ints:
         """Change those that may and that no other on their store precedes.
@@ -74,20 +86,23 @@ class Switches:
         """
         now_s, tick_s = ensemble.tick_number * ensemble.tick_s, ensemble.tick_s
         rows = cells // self._futures
-        held = ensemble.on.reshape(-1)[cells]
-        late = ensemble.since_s.reshape(-1)[cells] + self._hold_s[rows + self._rows * held]
+        held = self._on[cells]
+        sides = held * self._rows
+        sides += rows
+        late = self._since_s[cells]
+        late += self._hold_s[sides]
         late -= now_s
         late /= tick_s
         may = late < 1.0
         if ensemble.drivers.failures:
-            may |= ensemble.failed.reshape(-1)[cells]
+            may |= self._failed[cells]
             np.minimum(late, 1.0, out=late)
         if np.count_nonzero(may) < may.size:
-            cells, rows, held, late = cells[may], rows[may], held[may], late[may]
+            cells, rows, held, sides, late = cells[may], rows[may], held[may], sides[may], late[may]
             if not cells.size:
                 return cells
         np.maximum(late, 0.0, out=late)
-        waits = self._locate(ensemble, cells, rows, held, late)
+        waits = self._locate(ensemble, cells, rows, sides, late)
         if waits is None:
             self._apply(ensemble, cells, rows, ~held, late)
             return cells[:0]
@@ -95,7 +110,7 @@ class Switches:
         self._apply(ensemble, cells[goes], rows[goes], ~held[goes], late[goes])
         return self._still(ensemble, cells[waits], rows[waits], held[waits])
 
-    def _locate(self, ensemble: Ensemble, cells: Ints, rows: Ints, held: Bools, late: Floats) -> Bools | None:
+    def _locate(self, ensemble: Ensemble, cells: Ints, rows: Ints, sides: Ints, late: Floats) -> Bools | None:
         """Put into `late` the instants at which levels cross the triggers of machines under local control.
 
         A crossing is linear inside the tick and counts no earlier than the machine may change; machines without a trigger,
@@ -107,7 +122,7 @@ class Switches:
             Which cells wait because another that is triggered by the same store changes first: what it does may spare them.
         """
         last = int(cells.searchsorted(self._triggers * self._futures))
-        released = ensemble.released.reshape(-1)[cells[:last]]
+        released = self._released[cells[:last]]
         own = slice(0, last) if np.count_nonzero(released) == last else released.nonzero()[0]
         rows = rows[own]
         if not rows.size:
@@ -119,7 +134,7 @@ class Switches:
         still = np.abs(span) <= STILL
         if np.count_nonzero(still):
             span[still] = np.inf
-        share = self._edges[rows + self._triggers * held[own]]
+        share = self._edges[sides[own]]
         share -= begin
         share /= span
         np.minimum(share, 1.0, out=share)
@@ -153,38 +168,47 @@ class Switches:
     def _still(self, ensemble: Ensemble, cells: Ints, rows: Ints, held: Bools) -> Ints:
         """Of machines that waited for others, those that are still to change now that these have; the rest stay as they are."""
         level = ensemble.ahead.reshape(-1)[cells + self._to_store[rows]]
-        edge = self._edges[rows + self._triggers * held]
+        edge = self._edges[rows + self._rows * held]
         if ensemble.layout.signed:
             level *= ensemble.layout.trigger_sign[rows, 0]
             edge *= ensemble.layout.trigger_sign[rows, 0]
         still = np.where(held, level > edge, level < edge)
         if ensemble.drivers.failures:
-            still |= ensemble.failed.reshape(-1)[cells]
-        ensemble.want.reshape(-1)[cells[~still]] = held[~still]
+            still |= self._failed[cells]
+        self._want[cells[~still]] = held[~still]
         return cells[still]
 
     def _apply(self, ensemble: Ensemble, cells: Ints, rows: Ints, on: Bools, late: Floats) -> None:
         """Let machines change."""
         at_s = late * ensemble.tick_s
         at_s += ensemble.tick_number * ensemble.tick_s
-        ensemble.on.reshape(-1)[cells] = on
-        ensemble.since_s.reshape(-1)[cells] = at_s
-        ensemble.starts.reshape(-1)[cells[on]] += 1
-        at_once = on & (ensemble.warm_s[rows] == 0) if self._warming else on
-        ensemble.producing.reshape(-1)[cells] = at_once
+        self._on[cells] = on
+        self._since_s[cells] = at_s
+        self._starts[cells] += on
+        slow = self._starting_slowly(rows, on)
+        at_once = on if slow is None else on & ~slow
+        self._producing[cells] = at_once
         if rows[-1] >= self._first_follower and np.count_nonzero(ensemble.follows[rows]):
             booked = ~ensemble.follows[rows]
             cells, rows, late, at_s = cells[booked], rows[booked], late[booked], at_s[booked]
-            on, at_once = on[booked], at_once[booked]
+            at_once, slow = at_once[booked], None if slow is None else slow[booked]
         ensemble.companions_changed(cells)
-        power = np.where(at_once, ensemble.run_power.reshape(-1)[cells], ensemble.idle.reshape(-1)[cells])
-        if self._warming:
-            power = np.where(on & ~at_once, ensemble.start_kw[rows], power)
-        output = ensemble.run_output.reshape(-1)[cells]
+        power = np.where(at_once, self._power[cells], self._idle[cells])
+        if slow is not None:
+            power = np.where(slow, ensemble.start_kw[rows], power)
+        output = self._output[cells]
         output *= at_once
-        intake = ensemble.run_intake.reshape(-1)[cells] * at_once if ensemble.layout.has_inputs else None
+        intake = self._intake[cells] * at_once if ensemble.layout.has_inputs else None
         ensemble.book(cells, rows, power, output, intake, late)
         if self._energetic:
             ensemble.start_energy(cells, rows, at_once)
-        if self._warming:
-            ensemble.warm_up(cells, rows, on & ~at_once, at_s)
+        if slow is not None:
+            ensemble.warm_up(cells, rows, slow, at_s)
+
+    def _starting_slowly(self, rows: Ints, on: Bools) -> Bools | None:
+        """Which changes are starts that take their time; None if none is."""
+        if not self._warming:
+            return None
+        slow = self._slow[rows]
+        slow &= on
+        return slow if np.count_nonzero(slow) else None
