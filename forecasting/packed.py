@@ -17,12 +17,12 @@ Nodes = npt.NDArray[np.int64]
 
 _LEAF = -2
 _SIDES = ("children_left", "children_right")
-_FIRST_LOOK, _LOOKS_EVERY = 9, 3
+_FIRST_LOOK, _LOOKS_EVERY = 12, 4
 """Levels after which paths that have ended are left out."""
 _PATHS_AT_ONCE = 20_000
 """Tree times row: so many stay in a processor's cache."""
-_FAR = 1e300
-"""Stands for a missing value: beyond every threshold."""
+_LEAST, _MOST = -(2**31), 2**31 - 1
+"""Keys that stand for a missing value: before and behind those of all numbers."""
 
 
 class _Scratch(threading.local):
@@ -47,12 +47,10 @@ class PackedForest:
 
     Attributes
     ----------
-    column
-        Feature of each node, plus the number of features where missing values go right; shape (nodes,).
-    threshold
-        What is at most this goes left; infinite for a leaf. Shape (nodes,).
-    left
-        Left child of each node, its right sibling behind it; a leaf's is itself. Shape (nodes,).
+    word
+        All that a step needs to know of a node, see `_words`; shape (nodes,).
+    bits
+        Of a word, for the column.
     leaf
         Number of each leaf, 0 for other nodes; shape (nodes,).
     kept
@@ -63,53 +61,57 @@ class PackedForest:
         How many; levels of the deepest.
     """
 
-    column: npt.NDArray[np.int64]
-    threshold: Floats
-    left: npt.NDArray[np.int64]
-    leaf: npt.NDArray[np.int64]
+    word: Nodes
+    bits: int
+    leaf: Nodes
     kept: npt.NDArray[np.float32]
     mean: Floats
     trees: int
     depth: int
 
-    def leaves(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def leaves(self, x: npt.NDArray[np.float32]) -> Nodes:
         """Number of the leaf of each row in each tree, shape (n, trees)."""
         rows = max(1, _PATHS_AT_ONCE // self.trees)
         parts = [self._leaves(x[first : first + rows]) for first in range(0, len(x), rows)]
         return np.concatenate(parts) if parts else np.zeros((0, self.trees), dtype=np.int64)
 
-    def _leaves(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        ends = self.leaf.take(self._walked(x)).reshape(self.trees, len(x))
-        return np.ascontiguousarray(ends.T)
+    def _leaves(self, x: npt.NDArray[np.float32]) -> Nodes:
+        return self.leaf.take(self._walked(x), mode="clip").reshape(len(x), self.trees)
 
-    def _walked(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """Last node of each path, tree by tree, shape (trees × n,); overwritten by the next walk."""
-        seen = np.concatenate([np.nan_to_num(x.astype(np.float64), nan=side) for side in (-_FAR, _FAR)], axis=1).ravel()
-        found, node, other, row, at, found_x = _scratch.of(self.trees * len(x))
-        node.reshape(self.trees, -1)[:] = np.arange(self.trees)[:, None]
-        row.reshape(self.trees, -1)[:] = np.arange(len(x)) * (seen.size // len(x))
+    def _walked(self, x: npt.NDArray[np.float32]) -> Nodes:
+        """Last node of each path, row by row, shape (n × trees,); overwritten by the next walk."""
+        seen = self._seen(x)
+        found, node, other, row, at, word = _scratch.of(len(x) * self.trees)
+        node.reshape(-1, self.trees)[:] = np.arange(self.trees)
+        row.reshape(-1, self.trees)[:] = np.arange(0, seen.size, seen.size // len(x))[:, None]
+        column, child = np.array((1 << self.bits) - 1), np.array(32 + self.bits)  # arrays: read faster than numbers
         walking = None
         for level in range(self.depth):
-            self._step(seen, node, other, row, at[: node.size], found_x.view(np.float64)[: node.size])
+            # Nothing is allocated, nothing branches.
+            self.word.take(node, out=word, mode="clip")
+            np.bitwise_and(word, column, out=at)
+            np.add(at, row, out=at)
+            seen.take(at, out=other, mode="clip")
+            np.add(word, other, out=word)
+            np.right_shift(word, child, out=other)
             node, other = other, node
             if level >= _FIRST_LOOK and (level - _FIRST_LOOK) % _LOOKS_EVERY == 0:
-                still = np.flatnonzero(self.left.take(node, mode="clip") != node)
+                still = np.flatnonzero(node != other)
                 found[slice(None) if walking is None else walking] = node
-                walking = still if walking is None else walking[still]
-                node, other, row = node[still], other[: still.size], row[still]
+                walking = still if walking is None else walking.take(still)
+                node, row = node.take(still), row.take(still)
+                other, at, word = other[: still.size], at[: still.size], word[: still.size]
         found[slice(None) if walking is None else walking] = node
         return np.asarray(found)
 
-    def _step(self, seen: Floats, node: Nodes, after: Nodes, row: Nodes, at: Nodes, value: Floats) -> None:
-        """One level down: `after` becomes the children of `node`. Nothing is allocated, nothing branches."""
-        self.column.take(node, out=at, mode="clip")
-        np.add(at, row, out=at)
-        seen.take(at, out=value, mode="clip")
-        limit = at.view(np.float64)
-        self.threshold.take(node, out=limit, mode="clip")
-        np.subtract(limit, value, out=limit)
-        self.left.take(node, out=after, mode="clip")
-        np.subtract(after, np.right_shift(at, 63, out=at), out=after)  # the sign of a double is its first bit: -1 goes right
+    def _seen(self, x: npt.NDArray[np.float32]) -> Nodes:
+        """Keys where a word has its own: of each row with what is missing first, then with what is missing last."""
+        keys = _keys(x) << self.bits
+        seen = np.concatenate([keys, keys], axis=1)
+        missing = np.isnan(x)
+        if missing.any():
+            seen[:, : x.shape[1]][missing], seen[:, x.shape[1] :][missing] = _LEAST << self.bits, _MOST << self.bits
+        return seen.ravel()
 
     def means(self, x: npt.NDArray[np.float32]) -> Floats:
         """Mean over the trees, as scikit-learn's `predict`; shape (n,)."""
@@ -132,7 +134,7 @@ def quantiles_of_sorted(values: npt.NDArray[np.float32]) -> Floats:
     place = np.array(LEVELS) * (values.shape[1] - 1)
     low = np.floor(place).astype(int)
     share = place - low
-    lower, upper = values[:, low].astype(np.float64), values[:, np.minimum(low + 1, values.shape[1] - 1)].astype(np.float64)
+    lower, upper = (values.take(at, axis=1, mode="clip").astype(np.float64) for at in (low, low + 1))
     return np.asarray(lower + (upper - lower) * share)
 
 
@@ -160,17 +162,61 @@ def pack(trees: Sequence[Any], x: npt.NDArray[np.float32], y: Floats, kept: int,
     old, left, depth = _by_level(roots, children, ends)
     ends, feature = ends[old], feature[old]
     missing_right = ~np.concatenate([part.missing_go_to_left for part in parts]).astype(bool)[old]
+    threshold = np.concatenate([part.threshold for part in parts])[old]
+    bits = (2 * x.shape[1] - 1).bit_length()
     return PackedForest(
-        column=np.where(ends, 0, feature + missing_right * x.shape[1]).astype(np.int64),
-        # Where a tree parts what is missing from all that is not, its threshold is infinite: a leaf's alone may be.
-        threshold=np.where(ends, np.inf, np.minimum(np.concatenate([part.threshold for part in parts])[old], _FAR / 10)),
-        left=left,
+        word=_words(
+            left,
+            np.where(ends, _MOST, _keys(_rounded_down(threshold))),
+            np.where(ends, 0, feature + missing_right * x.shape[1]),
+            bits,
+        ),
+        bits=bits,
         leaf=np.where(ends, np.cumsum(ends) - 1, 0),
         kept=np.concatenate([_kept(part, x, y, kept, rng) for part in parts])[old[ends]],
         mean=np.concatenate([part.value[:, 0, 0] for part in parts])[old[ends]],
         trees=len(parts),
         depth=depth,
     )
+
+
+def _words(left: Nodes, key: Nodes, column: Nodes, bits: int) -> Nodes:
+    """What a step needs to know of each node in one number, from the highest bits to the lowest: right child, −key − 1, column.
+
+    Plus the key of what is seen, the middle is negative unless that is larger; then it borrows one from the right child and
+    makes it the left.
+
+    Parameters
+    ----------
+    left
+        Left child of each node, its right sibling behind it; a leaf's is itself. Shape (nodes,).
+    key
+        What has at most this key goes left; all does at a leaf. Shape (nodes,).
+    column
+        Feature of each node, plus the number of features where missing values go right; shape (nodes,).
+    bits
+        For the column; the middle has 32.
+
+    Raises
+    ------
+    ValueError
+        If the children's numbers do not fit.
+    """
+    if int(left.max()) + 1 >= 1 << (31 - bits):
+        raise ValueError(f"{left.size:,} nodes over so many features do not fit into words of 64 bits")
+    return ((left + 1) << (32 + bits)) - ((key + 1) << bits) + column
+
+
+def _keys(values: npt.NDArray[np.float32]) -> Nodes:
+    """Whole numbers of 32 bits in the order of the values; −0 is before 0."""
+    signed = np.asarray(values, dtype=np.float32).view(np.int32)
+    return (signed ^ (signed >> 31 & np.int32(_MOST))).astype(np.int64)
+
+
+def _rounded_down(exact: Floats) -> npt.NDArray[np.float32]:
+    """The largest `float32` that is no larger: decides every `float32` value as the exact one does. Never −0."""
+    rounded = exact.astype(np.float32)
+    return np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded) + np.float32(0)
 
 
 def _by_level(roots: Nodes, children: Nodes, ends: npt.NDArray[np.bool_]) -> tuple[Nodes, Nodes, int]:
