@@ -111,6 +111,7 @@ class Cells:
         self.unit[layout.real : layout.dummy] = hours
         self.warm_s = layout.startup_s
         self.start_kw = layout.start_energy_kwh / np.where(layout.startup_s > 0, layout.startup_s / HOUR, hours)
+        self._drawn_at_start: Bools = self.start_kw > 0
         self._into_gain = self.per_rate[layout.into, 0]
         self._from_gain = self.per_rate[layout.out_of, 0]
         rows = np.arange(len(layout.assets))

@@ -74,8 +74,7 @@ def at_steps(series: Series, start: datetime, step_s: float, steps: int) -> Floa
     first, between = divmod((start - series.start).total_seconds(), series.step_s)
     if step_s != series.step_s or between:
         return np.array(series.resampled(start, step_s, steps))
-    where = np.clip(int(first) + np.arange(steps), 0, len(series.values) - 1)
-    return np.asarray(np.array(series.values)[where])
+    return np.array(series.values).take(np.arange(int(first), int(first) + steps), mode="clip")
 
 
 def from_table(table: Table) -> Drivers:

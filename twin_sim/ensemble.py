@@ -290,7 +290,9 @@ class Ensemble(Cells):
 
     def start_energy(self, cells: Ints, rows: Ints, at_once: Bools) -> None:
         """Energy of starts that take no time, drawn in the tick that begins."""
-        energetic = (at_once & (self.start_kw[rows] > 0)).nonzero()[0]
+        starting = self._drawn_at_start[rows]
+        starting &= at_once
+        energetic = starting.nonzero()[0]
         if energetic.size:
             cells, rows = cells[energetic], rows[energetic]
             np.add.at(self.late_kw.reshape(-1), cells + self._to_bill[rows], self.start_kw[rows])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -34,38 +36,50 @@ def draw(situation: Situation, model: SiteModel, *, futures: int, steps: int, se
         Of the draws; the same seed gives the same futures whatever is rehearsed in them.
     """
     start, step_s = situation.time, situation.step_s
-    rng = np.random.default_rng([seed, 41])
     tags: dict[str, Floats] = {}
     for name, series in situation.ambient:
         tags[name] = at_steps(series, start, step_s, steps)[:, None]
     keep = float(np.exp(-step_s / 3600.0 / MEMORY_H))
-    courses = _courses(rng, len(situation.forecasts), steps, futures, keep)
-    for forecast, normal in zip(situation.forecasts, courses, strict=True):
-        tags[forecast.target] = _drawn(forecast, start, step_s, steps, normal)
+    over, under, then = _courses(seed, len(situation.forecasts), steps, futures, keep)
+    for number, forecast in enumerate(situation.forecasts):
+        tags[forecast.target] = _drawn(forecast, start, step_s, over[number], under[number])
+    rng = np.random.default_rng()
+    rng.bit_generator.state = then
     return Drivers(
         start=start, step_s=step_s, tags=tags, failures=_failures(situation, model, rng, futures, steps * step_s)
     )  # fmt: skip
 
 
-def _courses(rng: np.random.Generator, targets: int, steps: int, futures: int, keep: float) -> Floats:
-    """Standard normal AR(1) courses, shape (targets, steps, futures); the first future of each is zero."""
+@lru_cache(maxsize=1)
+def _courses(seed: int, targets: int, steps: int, futures: int, keep: float) -> tuple[Floats, Floats, Any]:
+    """Standard normal AR(1) courses, shape (targets, steps, futures); the first future of each is zero.
+
+    Kept from one plan to the next, which mostly have the same seed and length.
+
+    Returns
+    -------
+    tuple
+        What lies above zero, what lies below, and where the generator of random numbers stands then.
+    """
+    rng = np.random.default_rng([seed, 41])
     noise = rng.standard_normal((targets, steps, futures))
     noise[:, 1:] *= np.sqrt(1.0 - keep * keep)
     for step in range(1, steps):
         noise[:, step] += keep * noise[:, step - 1]
     noise[:, :, 0] = 0.0
-    return noise
+    over = np.maximum(noise, 0.0)
+    under = np.minimum(noise, 0.0, out=noise)
+    over.flags.writeable = under.flags.writeable = False
+    return over, under, rng.bit_generator.state
 
 
-def _drawn(forecast: Forecast, start: datetime, step_s: float, steps: int, normal: Floats) -> Floats:
+def _drawn(forecast: Forecast, start: datetime, step_s: float, over: Floats, under: Floats) -> Floats:
+    steps = len(over)
     low, mid, high = (at_steps(series, start, step_s, steps)[:, None] for series in (forecast.p10, forecast.p50, forecast.p90))
     up, down = (high - mid) / P90_SIGMA, (mid - low) / P90_SIGMA
-    drawn = np.maximum(normal, 0.0)
-    drawn *= up
+    drawn = over * up
     drawn += mid
-    below = np.minimum(normal, 0.0, out=normal)
-    below *= down
-    drawn += below
+    drawn += under * down
     return drawn
 
 

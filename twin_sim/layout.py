@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -220,6 +221,12 @@ class Layout:
             (row, asset.local_control) for row, asset in enumerate(assets) if isinstance(asset.local_control, ScheduleControl)
         )
         self.always = np.array([row for row, asset in enumerate(assets) if _runs_always(asset)], dtype=np.int64)
+
+
+@lru_cache(maxsize=2)
+def layout_of(model: SiteModel, *, with_loads: bool) -> Layout:
+    """The layout of a model, made once: neither changes."""
+    return Layout(model, with_loads=with_loads)
 
 
 def _runs_always(asset: Asset) -> bool:

@@ -54,6 +54,10 @@ class Outside:
         outdoor = layout.model.site.limits.outdoor
         self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
         self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
+        self._ratings = {
+            start: np.array([1.0 if item is None else item[1] for item in found])[:, None]
+            for start, found in self._available.items()
+        }
         self._known = {
             block.rows.start: any(item is not None for item in self._available[block.rows.start]) for block in layout.blocks
         }
@@ -177,7 +181,7 @@ class Outside:
             return 1.0
         found = self._available[block.rows.start]
         share = _stacked([None if item is None else item[0][step] for item in found], self.futures)
-        share /= np.array([1.0 if item is None else item[1] for item in found])[:, None]
+        share /= self._ratings[block.rows.start]
         return np.maximum(share, 0.0, out=share)
 
     def changes(self, block: Block) -> Ints | None:
@@ -198,6 +202,8 @@ class Outside:
 
 
 def _stacked(rows: list[Floats | None], futures: int) -> Floats:
+    if len(rows) == 1 and rows[0] is not None:
+        return rows[0][None, :].copy()
     width = max((row.size for row in rows if row is not None), default=1)
     made = np.ones((len(rows), futures if width > 1 else 1))
     for number, row in enumerate(rows):

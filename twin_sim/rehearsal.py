@@ -15,7 +15,7 @@ from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
 from twin_sim.figures import figures, spreads
 from twin_sim.futures import draw
-from twin_sim.layout import Layout
+from twin_sim.layout import Layout, layout_of
 from twin_sim.lived import Recorder
 from twin_sim.model import SiteModel
 from twin_sim.rules import Judged, judge
@@ -114,7 +114,7 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     lost = max(1, futures // LOST_SHARE)
     drivers = draw(situation, model, futures=futures, steps=drawn_steps, seed=situation.seed)
     repeated = _repeated(drivers, futures, lost)
-    layout = Layout(model, with_loads=situation.load_target is None)
+    layout = layout_of(model, with_loads=situation.load_target is None)
     ticks = int(np.ceil(watched_s / tick_s))
     columns = 2 * futures + lost
     recorder = Recorder(ticks, len(layout.bills), layout.real, columns)

@@ -12,7 +12,7 @@ from plant.assets import Store
 from plant.orders import Violation
 from plant.situation import Limit, Situation
 from plant.table import Floats
-from twin_sim.figures import window_means
+from twin_sim.figures import quantile, window_means
 from twin_sim.model import SiteModel
 
 if TYPE_CHECKING:
@@ -97,9 +97,9 @@ def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) ->
             f"{limit.name} {limit.high:g} is exceeded in {share:.0%} of the futures{look.words} "
             f"(up to {ours.max():.0f} kW; doing nothing: {idle:.0%})"
         )
-        quantile = max(float(np.quantile(highest, 1.0 - accepted)), limit.high)
+        reached = max(quantile(highest, 1.0 - accepted), limit.high)
         refuses = share > idle + look.accepted and float(worse.mean()) > look.accepted
-        found.append(_judged(situation, limit.name, "site", when_s, quantile, limit.high, share, words, refuses=refuses))
+        found.append(_judged(situation, limit.name, "site", when_s, reached, limit.high, share, words, refuses=refuses))
     return found
 
 
@@ -176,19 +176,22 @@ def _store_end(
 ) -> list[Judged]:
     found = []
     sign = -1.0 if rule in {"store_low", "store_bottom"} else 1.0
+    if not hard:
+        beyond = beyond[: round(lived.followed_s / lived.tick_s)]
     for look in _looks(lived, HARD_SHARE if hard else accepted):
-        if not (hard or look.columns == lived.cut_off):
-            beyond = beyond[: round(lived.followed_s / lived.tick_s)]
-        part = beyond[look.part(lived.tick_s)]
-        deepest, area = part[:, look.columns].max(axis=0, initial=0.0), np.maximum(part, 0.0).sum(axis=0)
-        if not (deepest > 0).any() or (look.columns == lived.cut_off and not hard):
+        if look.columns == lived.cut_off and not hard:
             continue
+        part = beyond[look.part(lived.tick_s)]
+        deepest = part[:, look.columns].max(axis=0, initial=0.0)
+        if not (deepest > 0).any():
+            continue
+        area = np.maximum(part, 0.0).sum(axis=0)
         share_of_area = LATER_AREA if look.begin_s else AREA
         allowed = 0.0 if hard else share_of_area * span * beyond.shape[0]
         worse = (deepest > 0) & (area[look.columns] > area[lived.nothing][: deepest.size] + allowed)
         share = float(worse.mean())
         when_s = look.begin_s + (int(np.argmax((part[:, look.columns] > 0).any(axis=1))) + 1) * lived.tick_s
-        most = float(np.quantile(deepest, 1.0 - accepted))
+        most = quantile(deepest, 1.0 - accepted)
         words = f"{store} leaves its limit {limit:g} ({rule}){look.words} in {share:.0%} of the futures more than with nothing done"
         refuses = share > (HARD_SHARE if hard and look.columns == lived.plan else look.accepted)
         found.append(_judged(situation, rule, store, when_s, limit + sign * most, limit, share, words, refuses=refuses))

@@ -142,18 +142,18 @@ class Script:
         released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
         moved = np.greater(local, released)
         stopped = None if rests is None else rests & (released | want)
-        if np.count_nonzero(moved):
+        hands, stops = np.count_nonzero(moved), stopped is not None and np.count_nonzero(stopped)
+        if hands:
             released |= moved
             want &= ~moved
             want |= ensemble.on[:, self.columns] & moved
-        if stopped is not None and np.count_nonzero(stopped):
+        if stopped is not None and stops:
             released &= ~stopped
             want &= ~stopped
             moved |= stopped
-        answers = np.logical_or.reduce(moved, axis=1)
-        if np.count_nonzero(answers):
+        if hands or stops:
             ensemble.local_due()
-            self._note(EVERY, answers)
+            self._note(EVERY, np.logical_or.reduce(moved, axis=1))
 
     def _note(self, rows: Rows, answers: Bools) -> None:
         """Remember which machines do not follow their orders in some column: they are given them again at the next step."""

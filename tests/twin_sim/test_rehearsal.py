@@ -14,7 +14,9 @@ from plant.site import Site
 from plant.situation import Situation, StoreState
 from plant.tags import Tag
 from tests.twin_sim.little import START, drivers, plan, series, site, situation
+from twin_sim.drivers import at_steps
 from twin_sim.ensemble import Ensemble
+from twin_sim.figures import quantile
 from twin_sim.futures import draw
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import live, rehearse
@@ -56,6 +58,32 @@ def test_draws_fill_the_band_they_were_forecast_with() -> None:
     far = np.corrcoef(drawn[2], drawn[40])[0, 1]
     assert one_step > 0.85
     assert abs(far) < 0.15
+
+
+def test_draws_depend_on_their_seed_alone_whatever_was_drawn_before() -> None:
+    of = site()
+    model, now = SiteModel(of), situation(of, band=5.0)
+    first = draw(now, model, futures=30, steps=48, seed=3).tags["load"]
+    other = draw(now, model, futures=30, steps=48, seed=4).tags["load"]
+    again = draw(now, model, futures=30, steps=48, seed=3).tags["load"]
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.35, 0.5, 0.95, 1.0])
+def test_quantile_is_that_of_numpy_to_the_last_bit(share: float) -> None:
+    rng = np.random.default_rng(2)
+    for size in (1, 2, 3, 50, 200):
+        values = rng.normal(50.0, 20.0, size)
+        assert quantile(values, share) == float(np.quantile(values, share))
+
+
+@pytest.mark.parametrize("offset", [-5, 0, 3, 60])
+def test_a_series_at_its_own_steps_is_what_resampling_gives(offset: int) -> None:
+    made = series(np.arange(48) * 1.5)
+    begin = START + timedelta(seconds=offset * made.step_s)
+    assert tuple(at_steps(made, begin, made.step_s, 50).tolist()) == made.resampled(begin, made.step_s, 50)
+    assert tuple(at_steps(made, begin, 600.0, 50).tolist()) == made.resampled(begin, 600.0, 50)
 
 
 def test_a_harmless_plan_passes() -> None:
