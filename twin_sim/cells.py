@@ -186,7 +186,7 @@ class Cells:
 
     def _rows_to_bills(self, rows: slice, moved: Floats) -> None:
         if self.bill_kw.shape[0] == 1:
-            self.bill_kw[0] += np.add.reduce(moved, axis=0)
+            self.bill_kw[0] += moved[0] if len(moved) == 1 else np.add.reduce(moved, axis=0)
             return
         bills = self.layout.bill_of[rows]
         for bill in np.unique(bills).tolist():

@@ -62,7 +62,7 @@ class Script:
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
-        if self._until is not None and time < self._until:
+        if self._given == len(self.orders) or (self._until is not None and time < self._until):
             return
         step = int((time - self.start).total_seconds() // self.step_s)
         self._until = self.start + timedelta(seconds=(step + 1) * self.step_s)
@@ -72,7 +72,7 @@ class Script:
         self._cap(ensemble, step)
         if step < len(self.orders):
             self._give(ensemble, step)
-        elif self._given < len(self.orders):
+        else:
             self._give_back(ensemble)
 
     def _cap(self, ensemble: Ensemble, step: int) -> None:
