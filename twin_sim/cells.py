@@ -44,6 +44,8 @@ class Cells:
     ----------
     on, want, producing, released, failed
         Runs; should run; past its start-up; under local control; out of order.
+    broken
+        Whether any is out of order.
     since_s
         Second of its last change.
     setpoint, reached
@@ -77,6 +79,7 @@ class Cells:
         self.producing: Bools = np.zeros(shape, dtype=bool)
         self.released: Bools = np.ones(shape, dtype=bool)
         self.failed: Bools = np.zeros(shape, dtype=bool)
+        self.broken = False
         self.starts: Ints = np.zeros(shape, dtype=np.int64)
         self.since_s = np.full(shape, LONG_AGO_S)
         self.setpoint: Floats = np.zeros(shape)

@@ -264,6 +264,7 @@ class Ensemble(Cells):
         """What the calendar holds for this tick: warm machines produce, failures and repairs."""
         if what != "warm":
             self.failed.reshape(-1)[cells] = what == "fail"
+            self.broken = bool(self.failed.any())
             return
         since = self.since_s.reshape(-1)[cells]
         stays = self.on.reshape(-1)[cells] & (np.abs(since + self.warm_s[cells // self.futures] - at_s) < 1e-3)

@@ -68,7 +68,7 @@ class Switches:
 
     def _due(self, ensemble: Ensemble) -> Ints:
         """Cells that are to change, whether or not they may yet."""
-        if ensemble.drivers.failures:
+        if ensemble.broken:
             np.greater(ensemble.want, ensemble.failed, out=self._change)
             np.not_equal(self._change, ensemble.on, out=self._change)
         else:
@@ -94,7 +94,7 @@ class Switches:
         late -= now_s
         late /= tick_s
         may = late < 1.0
-        if ensemble.drivers.failures:
+        if ensemble.broken:
             may |= self._failed[cells]
             np.minimum(late, 1.0, out=late)
         if np.count_nonzero(may) < may.size:
@@ -173,7 +173,7 @@ class Switches:
             level *= ensemble.layout.trigger_sign[rows, 0]
             edge *= ensemble.layout.trigger_sign[rows, 0]
         still = np.where(held, level > edge, level < edge)
-        if ensemble.drivers.failures:
+        if ensemble.broken:
             still |= self._failed[cells]
         self._want[cells[~still]] = held[~still]
         return cells[still]
