@@ -120,7 +120,7 @@ class Follower:
     def _bound(self, ensemble: Ensemble, sizes: _Sizes, power: Floats, others: Floats | None) -> None:
         """Keep within contracted power, own power, and what would reach the top or the bottom of the store in the tick."""
         if ensemble.cap_kw is not None and others is not None:
-            np.minimum(power, sizes.share * (ensemble.cap_kw - others), out=power)
+            np.minimum(power, sizes.share * (ensemble.cap_kw - others) - sizes.standby_kw, out=power)
         level = ensemble.level[sizes.stores]
         room = sizes.top - level
         room *= sizes.room_kw

@@ -103,6 +103,17 @@ def test_a_store_that_would_run_out_is_taken_back_by_local_control() -> None:
     assert float(lived.ensemble.unserved[:, lived.plan].sum()) == 0.0
 
 
+def test_a_charging_battery_leaves_room_for_its_own_standby_under_the_contract() -> None:
+    of = site(import_kw=96.0)
+    of = replace(of, assets=(*of.assets[:-1], replace(of.assets[-1], spec={"power_kw": 20.0, "standby_kw": 0.4})))
+    now = situation(of, load=np.full(48, 40.0), running=("lead",))
+    charging = plan({"battery": np.ones(48)}, {"battery": 20.0})
+    lived = live(charging, now, SiteModel(of))
+    total = lived.recorder.kw.sum(axis=1)[4:48, lived.plan]
+    assert float(total.max()) == pytest.approx(96.0, abs=1e-6)
+    assert "import_kw" not in {violation.rule for violation in rehearse(charging, now, SiteModel(of)).violations}
+
+
 def test_a_pause_whose_rebound_breaks_the_evening_peak_is_refused_and_the_plant_shows_why() -> None:
     """Both compressors and the heating rest through the afternoon; when the evening's load comes they all want to run."""
     model, of = evening_site()
