@@ -10,10 +10,10 @@ from plant.errors import SolverError
 from plant.orders import Cut
 from plant.table import Floats
 from policy.compiled import Places, Program
-from policy.dive import dived
+from policy.dive import dived, hour_by_hour
 from policy.fixed import Fixed
 from policy.layout import Layout
-from policy.part import part
+from policy.part import Part, part
 from policy.rounding import Choices, Pace, Past, Repair, Room, repaired, rounded
 from policy.solve import Basis, Purse, Solved, Solver
 
@@ -29,6 +29,8 @@ FAR_GAP = 0.2
 """A previous plan that is nearer to the bound is bettered service by service instead of making a new one."""
 AGAIN_SHARE = 0.4
 """Share of the fractional binaries that each step settles when machines are planned again."""
+PROMISED = 0.05
+"""Machines that are tied together are planned hour by hour where their relaxation promises to save so much of the cost."""
 WORTH = 1e-3
 """Machines are planned again where their relaxation promises to save so much of what the plan costs, and as long as it may."""
 FEW = 200
@@ -121,6 +123,7 @@ class _Search:
             self._try("relaxed plan cut at 0.5", rounded(self.plan, shares, 0.5), shares, relaxed.x)
         if not self.found:
             raise SolverError("no rounding of the relaxed plan can be dispatched")
+        self._hour_by_hour()
         self._branch()
         if self._again() and shifted is None:
             self._again()
@@ -168,6 +171,37 @@ class _Search:
         self._try("dive", rounded(self.plan, shares, 0.5), shares, found.x)
         return True
 
+    def _hour_by_hour(self) -> None:
+        """Plan machines that are tied together hour by hour, all else as it is, where that promises much."""
+        if self._gap() <= PROMISED or self.purse.iterations <= 0 or self._open().size > DIVED:
+            return
+        best = self._best()
+        assert best.solved.x is not None  # a candidate without a solution is none
+        x, value, basis = best.solved.x, best.solved.objective, self.solver.basis()
+        for steps in self._timed():
+            columns = np.sort(np.concatenate(steps))
+            apart, solver = self._apart(x, columns, basis)
+            relaxed = solver.settled(columns[:0], x[:0])
+            if relaxed.x is None or relaxed.objective > value - PROMISED * abs(value):
+                continue
+            found = hour_by_hour(solver, relaxed, [apart.inside(step) for step in steps], value)
+            if found.x is not None:
+                x, value = apart.whole(x, found.x), found.objective
+        if value < best.solved.objective:
+            shares = shares_of(self.problem, x)
+            self._try("planned hour by hour", rounded(self.plan, shares, 0.5), shares, x)
+
+    def _timed(self) -> list[list[Places]]:
+        """Open binaries of machines step by step, for each cluster of the program."""
+        model, free = self.problem.compiled, self._open()
+        regimes = np.asarray(list(model.column["u"].values()), dtype=np.int64).reshape(-1, self.plan.steps)
+        found: dict[int, list[Places]] = {}
+        for t in range(self.plan.steps):
+            columns = np.intersect1d(regimes[:, t], free)
+            for cluster in np.unique(model.cluster[columns]):
+                found.setdefault(int(cluster), []).append(columns[model.cluster[columns] == cluster])
+        return list(found.values())
+
     def _again(self) -> bool:
         """Plan the machines of one service after those of another again, together and one by one, all else as it is.
 
@@ -203,9 +237,7 @@ class _Search:
     def _bettered(self, x: Floats, value: float, groups: list[Places], basis: Basis) -> tuple[Floats, float]:
         """Free the binaries of one group after another, and dive where that promises something."""
         columns = np.unique(np.concatenate(groups))
-        apart = part(self.problem, x, columns)
-        solver = Solver(apart.program, self.purse)
-        solver.begin(basis, apart.columns, apart.rows)
+        apart, solver = self._apart(x, columns, basis)
         solver.held(apart.inside(columns), np.round(x[columns]))
         for group in groups:
             inside, most = apart.inside(group), value - WORTH * abs(value)
@@ -217,6 +249,13 @@ class _Search:
                     x, value = apart.whole(x, found.x), found.objective
             solver.held(inside, np.round(x[group]))
         return x, value
+
+    def _apart(self, x: Floats, columns: Places, basis: Basis) -> tuple[Part, Solver]:
+        """The part of the program in which these binaries are free, and what solves it, beginning at the basis of the whole."""
+        apart = part(self.problem, x, columns)
+        solver = Solver(apart.program, self.purse)
+        solver.begin(basis, apart.columns, apart.rows)
+        return apart, solver
 
     def _open(self) -> Places:
         """Binaries that are not settled from the start."""
