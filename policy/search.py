@@ -29,8 +29,10 @@ FAR_GAP = 0.2
 """A previous plan that is nearer to the bound is bettered service by service instead of making a new one."""
 AGAIN_SHARE = 0.4
 """Share of the fractional binaries that each step settles when machines are planned again."""
-PROMISED = 0.05
-"""Machines that are tied together are planned hour by hour where their relaxation promises to save so much of the cost."""
+PROMISED = 0.2
+"""Machines that are tied together are planned hour by hour where their relaxation promises to save so much of the cost.
+
+In models of few binaries already where it promises what is worth improving at all."""
 WORTH = 1e-3
 """Machines are planned again where their relaxation promises to save so much of what the plan costs, and as long as it may."""
 FEW = 200
@@ -173,7 +175,9 @@ class _Search:
 
     def _hour_by_hour(self) -> None:
         """Plan machines that are tied together hour by hour, all else as it is, where that promises much."""
-        if self._gap() <= PROMISED or self.purse.iterations <= 0 or self._open().size > DIVED:
+        binaries = self._open().size
+        promised = PROMISED if binaries > FEW else GOOD_GAP
+        if self._gap() <= promised or self.purse.iterations <= 0 or binaries > DIVED:
             return
         best = self._best()
         assert best.solved.x is not None  # a candidate without a solution is none
@@ -182,7 +186,7 @@ class _Search:
             columns = np.sort(np.concatenate(steps))
             apart, solver = self._apart(x, columns, basis)
             relaxed = solver.settled(columns[:0], x[:0])
-            if relaxed.x is None or relaxed.objective > value - PROMISED * abs(value):
+            if relaxed.x is None or relaxed.objective > value - promised * abs(value):
                 continue
             found = hour_by_hour(solver, relaxed, [apart.inside(step) for step in steps], value)
             if found.x is not None:

@@ -25,7 +25,7 @@ def levels(plan: Plan) -> list[float]:
 
 
 def test_a_small_tank_stays_inside_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    site, situation = small_tank(72)
+    site, situation = small_tank(144)
     plan = Optimal(site).propose(situation)
     assert min(levels(plan)) >= 20.0 - 1e-6
     assert max(levels(plan)) <= 135.0 + 1e-6
