@@ -14,15 +14,8 @@ KELVIN = 273.15
 SMALLEST_LIFT_K = 12.0
 
 
-class _Kept:
-    """Room for what is worked out once; no field of the machine."""
-
-    __slots__ = ("_share",)
-    _share: Numbers
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeatPump(_Kept):
+class HeatPump:
     """An air-source machine between outdoor air and a supply temperature; the set-point is its compressor's speed share.
 
     The coefficient of performance is a constant share (second-law efficiency) of Carnot's between the two temperatures;
@@ -54,15 +47,7 @@ class HeatPump(_Kept):
 
     def coefficient(self, outdoor: Numbers) -> Numbers:
         """Coefficient of performance at full speed and an outdoor temperature, as new."""
-        return np.asarray(self._share_of_ideal() * self._ideal(outdoor))
-
-    def _share_of_ideal(self) -> Numbers:
-        """Second-law efficiency, from the rated point."""
-        try:
-            return self._share
-        except AttributeError:
-            object.__setattr__(self, "_share", self.cop / self._ideal(self.rated_outdoor_c))
-            return self._share
+        return np.asarray(self.cop / self._ideal(self.rated_outdoor_c) * self._ideal(outdoor))
 
     def _ideal(self, outdoor: Numbers) -> Numbers:
         """Carnot's coefficient less what frost costs."""
