@@ -15,7 +15,7 @@ from ems.historian import Historian
 from ems.outlook import Outlook, outlook_of
 from ems.serving import served_forecasters, served_learners
 from ems.site import learning_span, unit_of
-from forecasting.weathered import Weathered
+from forecasting.weathered import Deferred, Weathered
 from plant.errors import DataError
 from plant.kinds import find
 from plant.ports import Forecaster
@@ -113,14 +113,21 @@ def _learned(site: Site, history: Table, target: str) -> Learned:
     """What was learned of a target, if it can be learned, and words on it."""
     kind = QUICK if site.learning.forecaster == "auto" else site.learning.forecaster
     try:
-        made = forecaster(site, kind, history, target, unit_of(site)[target], Outlook.known(history))
+        made = forecaster(site, kind, history, target, unit_of(site)[target], Outlook.known(history), at_once=False)
     except DataError as error:
         return None, f"{target} stays flat: {error}"
     return made, f"learned to forecast {target}"
 
 
-def forecaster(site: Site, kind: str, table: Table, target: str, unit: str, known: tuple[str, ...] = ()) -> Forecaster:
+def forecaster(
+    site: Site, kind: str, table: Table, target: str, unit: str, known: tuple[str, ...] = (), *, at_once: bool = True
+) -> Forecaster:
     """One fitted forecaster; where columns will be known ahead, with one beside it that does without them.
+
+    Parameters
+    ----------
+    at_once
+        False: the one that does without them learns when it is first needed.
 
     Raises
     ------
@@ -128,8 +135,8 @@ def forecaster(site: Site, kind: str, table: Table, target: str, unit: str, know
         If there is too little to learn from.
     """
 
-    def fitted(columns: tuple[str, ...]) -> Forecaster:
-        made: Forecaster = find("forecasting.models", kind)(
+    def made(columns: tuple[str, ...]) -> Forecaster:
+        model: Forecaster = find("forecasting.models", kind)(
             timezone=site.site.timezone,
             country=site.site.country,
             shutdown_days=site.site.shutdown_days,
@@ -139,6 +146,8 @@ def forecaster(site: Site, kind: str, table: Table, target: str, unit: str, know
             unit=unit,
             known=columns,
         )
-        return made.fit(table, target)
+        return model
 
-    return Weathered(fitted(known), fitted(()), known) if known else fitted(())
+    if not known:
+        return made(()).fit(table, target)
+    return Weathered(made(known), made(()) if at_once else Deferred(made(())), known).fit(table, target)

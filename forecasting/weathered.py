@@ -1,7 +1,8 @@
 """A forecaster that knows the weather, and beside it one that does not, for hours of which no weather is known.
 
 A model that has learned with the weather is several times worse without it than one that has never seen it, so what is
-missing is not filled in: those steps are forecast from calendar and load alone.
+missing is not filled in: those steps are forecast from calendar and load alone. That model is seldom asked, so at the start of a
+run it need not have learned yet.
 """
 
 from __future__ import annotations
@@ -80,6 +81,32 @@ class Weathered:
         if not len(week) or not set(self.known) <= set(week.columns):
             return False
         return bool(min(np.isfinite(week.columns[name]).mean() for name in self.known) >= LEAST_RECENT)
+
+
+class Deferred:
+    """A forecaster that learns when it is first asked for a forecast, from what was known when it was fitted.
+
+    Parameters
+    ----------
+    model
+        Learns from its target alone.
+    """
+
+    def __init__(self, model: Forecaster) -> None:
+        self._model = model
+        self._asked: tuple[Table, str] | None = None
+
+    def fit(self, history: Table, target: str) -> Self:
+        """Keep what is to be learned from; see the door in `plant.ports`."""
+        self._asked = history.only(target), target
+        return self
+
+    def predict(self, history: Table, known_future: Table | None, start: datetime, steps: int) -> Forecast:
+        """See the door in `plant.ports`."""
+        if self._asked is not None:
+            self._model.fit(*self._asked)
+            self._asked = None
+        return self._model.predict(history, known_future, start, steps)
 
 
 def _told(forecast: Forecast, words: str) -> Forecast:

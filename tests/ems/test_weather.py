@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,6 +172,8 @@ def test_hours_that_are_missing(here: LoadedSite, outside: Outside) -> None:
         model = forecaster(here.site, "ridge", history, TARGET, "m3/h", NAMES)
         forecast = model.predict(history, ahead.table, END, 96)
         assert "weather known for 11 of 24 h, the rest from calendar and load" in forecast.words
+        later = forecaster(here.site, "ridge", history, TARGET, "m3/h", NAMES, at_once=False)
+        assert pickle.loads(pickle.dumps(later)).predict(history, ahead.table, END, 96) == forecast
         blind = forecaster(here.site, "ridge", history, TARGET, "m3/h").predict(history, None, END, 96)
         assert forecast.p50.values[44:] == blind.p50.values[44:]
         assert forecast.p50.values[:44] != blind.p50.values[:44]
