@@ -280,9 +280,9 @@ class Ensemble(Cells):
         run = self.run_power.reshape(-1)[cells], self.run_output.reshape(-1)[cells], self.run_intake.reshape(-1)[cells]
         self.book(cells, cells // self.futures, *run, late)
 
-    def local_due(self) -> None:
-        """Somebody gave machines back: schedules and the like are looked at again."""
-        self._local.look_again()
+    def local_due(self, last_row: int) -> None:
+        """Machines up to a row were given back: schedules and the like are looked at again."""
+        self._local.look_again(last_row)
 
     def hold_for_ramps(self, change: Bools) -> None:
         """Machines that still go down to their lowest point do not stop yet."""
@@ -341,7 +341,7 @@ class Ensemble(Cells):
         """Give one machine back to local control in all futures, which takes it over as it stands."""
         self.released[row] = True
         self.want[row] = self.on[row]
-        self._local.look_again()
+        self._local.look_again(row)
         self.adjust(row, float(self.layout.nominal[row]))
 
     def conditions_of(self, block: Block) -> Any:

@@ -45,9 +45,9 @@ class LocalControllers:
             self._scheduled = scheduled
             self._due = True
 
-    def look_again(self) -> None:
-        """Somebody gave machines back: schedules and the like are looked at in the coming tick."""
-        self._due = True
+    def look_again(self, last_row: int) -> None:
+        """Rows up to this one may have been given back: schedules and the like are looked at in the coming tick."""
+        self._due |= last_row >= self._layout.triggers
 
     def decide(self, ensemble: Ensemble) -> None:
         """Set what released machines should do in the tick that begins."""
@@ -68,7 +68,7 @@ class LocalControllers:
         self._due = False
         if self._schedules is not None:
             want, released = ensemble.want[self._schedules], ensemble.released[self._schedules]
-            want &= ~released
+            np.greater(want, released, out=want)
             want |= released & self._scheduled
         if layout.always.size:
             ensemble.want[layout.always] |= ensemble.released[layout.always]

@@ -145,15 +145,17 @@ class Script:
         hands, stops = np.count_nonzero(moved), stopped is not None and np.count_nonzero(stopped)
         if hands:
             released |= moved
-            want &= ~moved
-            want |= ensemble.on[:, self.columns] & moved
+            differs = want ^ ensemble.on[:, self.columns]
+            differs &= moved
+            want ^= differs
         if stopped is not None and stops:
             released &= ~stopped
             want &= ~stopped
             moved |= stopped
         if hands or stops:
-            ensemble.local_due()
-            self._note(EVERY, np.logical_or.reduce(moved, axis=1))
+            answers = np.logical_or.reduce(moved, axis=1)
+            ensemble.local_due(int(answers.nonzero()[0][-1]))
+            self._note(EVERY, answers)
 
     def _note(self, rows: Rows, answers: Bools) -> None:
         """Remember which machines do not follow their orders in some column: they are given them again at the next step."""
@@ -167,7 +169,7 @@ class Script:
         released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
         np.copyto(want, ensemble.on[:, self.columns], where=~released)
         released[:] = True
-        ensemble.local_due()
+        ensemble.local_due(len(released) - 1)
         rows = np.arange(len(released))
         self._adjust(ensemble, rows, np.broadcast_to(ensemble.layout.nominal[:, None], released.shape))
 
@@ -213,16 +215,17 @@ class Script:
             stays = (released & want) | (ensemble.on[where] & ~released)
             ensemble.want[where] = (given & runs) | (stays & ~given)
             ensemble.released[where] = ~given
-            ensemble.local_due()
+            ensemble.local_due(int(rows[-1]))
 
     def _adjust(self, ensemble: Ensemble, rows: Ints, target: Floats) -> None:
         changes = np.logical_or.reduce(target != ensemble.setpoint[rows, self.columns], axis=1)
         if not np.count_nonzero(changes):
             return
-        ensemble.setpoint[rows, self.columns] = target
+        rows = rows[changes]
+        ensemble.setpoint[rows, self.columns] = target[changes]
         ensemble.alike[rows] = False
         blocks = ensemble.layout.blocks
-        for number in dict.fromkeys(ensemble.layout.block_of[rows[changes]].tolist()):
+        for number in dict.fromkeys(ensemble.layout.block_of[rows].tolist()):
             if not blocks[number].per_tick:
                 ensemble.ask_later(blocks[number])
 
