@@ -13,6 +13,11 @@ import numpy.typing as npt
 from forecasting.cells import LEVELS
 from plant.table import Floats
 
+try:
+    from forecasting import walk
+except ImportError:  # installed without a C compiler
+    walk = None  # type: ignore[assignment]
+
 Nodes = npt.NDArray[np.int64]
 
 _LEAF = -2
@@ -76,7 +81,11 @@ class PackedForest:
         return np.concatenate(parts) if parts else np.zeros((0, self.trees), dtype=np.int64)
 
     def _leaves(self, x: npt.NDArray[np.float32]) -> Nodes:
-        return self.leaf.take(self._walked(x), mode="clip").reshape(len(x), self.trees)
+        if walk is None:
+            return self.leaf.take(self._walked(x), mode="clip").reshape(len(x), self.trees)
+        found = np.empty((len(x), self.trees), dtype=np.int64)
+        walk.leaves(self.word, self.leaf, self.bits, self._seen(x), len(x), found)
+        return found
 
     def _walked(self, x: npt.NDArray[np.float32]) -> Nodes:
         """Last node of each path, row by row, shape (n × trees,); overwritten by the next walk."""
