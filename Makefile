@@ -8,7 +8,7 @@ ARGS ?=
 
 install: .venv/product
 
-.venv/product: pyproject.toml setup.py forecasting/walk.c
+.venv/product: pyproject.toml setup.py $(wildcard */*.c)
 	@test -n "$(PYTHON)" || { echo "twin-ems needs Python 3.11 or newer with venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv >&2
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e . >&2
@@ -35,4 +35,4 @@ bench: .venv/product
 	@$(BIN)/ems bench $(ARGS)
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo forecasting/*.so
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache demo */*.so
