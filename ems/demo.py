@@ -58,7 +58,7 @@ class Laid:
     report: Path
 
 
-def lay_out(folder: Path, seed: int, days: float, say: Callable[[str], None]) -> Laid:
+def lay_out(folder: Path, seed: int, days: float, say: Callable[[str], None], *, calibrated: bool = False) -> Laid:
     """Write site file, prices and drivers of a works, live its past under local control, and keep that as history.
 
     Parameters
@@ -69,6 +69,8 @@ def lay_out(folder: Path, seed: int, days: float, say: Callable[[str], None]) ->
         Changes weather, prices, demands, surprises, fouling and what the plant differs in.
     days
         How long the plant will live.
+    calibrated
+        Learn from that history what the plant's machines are; else the controller's twin is the site file's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
@@ -89,6 +91,12 @@ def lay_out(folder: Path, seed: int, days: float, say: Callable[[str], None]) ->
     table = VirtualTags(loaded.site).extend_table(past.telemetry)
     with Historian(historian_url(loaded)) as historian:
         historian.write_table(table, {name: unit for name, unit in unit_of(loaded.site).items() if name in table.columns})
+        if calibrated:
+            from twin_sim.calibrate import calibrate
+
+            say("calibrating the twin on them")
+            learned = calibrate(loaded.site, past.telemetry)
+            historian.append("calibration", [learned], cycle="", time=learned.end)
     ends = start + timedelta(days=days + SPARE_DAYS)
     ahead = [_between(part, start, ends) for part in (course.tags, course.losses, course.health)]
     write_drivers(folder / "drivers.parquet", *ahead)
@@ -139,7 +147,7 @@ def starting(laid: Laid, *extra: str) -> Iterator[Callable[[], LoadedSite]]:
     words = [str(word) for pair in options.items() for word in pair]
     log = laid.loaded.folder / "plant.log"
     with log.open("w", encoding="utf-8") as errors:
-        command = [sys.executable, "-m", "ems.cli", "plant", "serve", "--lock-step", *words, *extra]
+        command = [sys.executable, "-m", "ems.cli", "plant", "serve", "--lock-step", "--as-stated", *words, *extra]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
 
         def ready() -> LoadedSite:
@@ -169,7 +177,9 @@ def native(laid: Laid, account: dict[str, Any]) -> PlantReport:
     until = datetime.fromisoformat(account["end"])
     drivers = read_drivers(laid.drivers)
     state = read_state(laid.state)
-    twin = served_twin(laid.loaded, drivers, start=laid.start, end=None, seed=laid.seed, mismatch=MISMATCH, state=state)
+    twin = served_twin(
+        laid.loaded, drivers, start=laid.start, end=None, seed=laid.seed, mismatch=MISMATCH, state=state, as_stated=True
+    )
     twin.wait_until(until)
     return twin.report(*served_prices(laid.loaded, drivers, laid.start, until))
 

@@ -22,6 +22,7 @@ from plant.ports import instant64
 from plant.series import Series
 from plant.site import Site
 from plant.table import Floats, Table
+from twin_sim.calibration import Calibration
 from twin_sim.drivers import Drivers, as_table, from_table
 from twin_sim.model import SiteModel
 from twin_sim.state import TwinState
@@ -136,11 +137,22 @@ def served_twin(
     seed: int,
     mismatch: float,
     state: TwinState | None = None,
+    as_stated: bool = False,
 ) -> Twin:
-    """The site's twin as a plant: physics off by up to ± `mismatch`, noisy readings, both from `seed`."""
-    with Historian(historian_url(loaded)) as historian:
-        model = SiteModel(loaded.site, calibration_of(historian))
+    """The site's twin as a plant: physics off by up to ± `mismatch`, noisy readings, both from `seed`.
+
+    Parameters
+    ----------
+    as_stated
+        Off from what the site file states; else from what calibration made of it.
+    """
+    model = SiteModel(loaded.site, None if as_stated else _calibration(loaded))
     return Twin(model, drivers, start=start, end=end, seed=seed, mismatch=mismatch, noise=mismatch > 0, state=state)
+
+
+def _calibration(loaded: LoadedSite) -> Calibration | None:
+    with Historian(historian_url(loaded)) as historian:
+        return calibration_of(historian)
 
 
 def served_prices(loaded: LoadedSite, drivers: Drivers, start: datetime, end: datetime) -> tuple[Series, Series]:

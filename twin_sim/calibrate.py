@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,6 +13,7 @@ from plant.table import Table
 from twin_sim.calibrate_check import credibility, level_checks
 from twin_sim.calibrate_groups import GroupLaw, groups_of, learn, parameters, regimes
 from twin_sim.calibrate_heat import learn_net, machines_believed, nets
+from twin_sim.calibrate_machines import MachineLaw, believed, learned_machine, machine_law, metered
 from twin_sim.calibrate_stores import learn_flow, learn_store
 from twin_sim.calibration import Calibration, LearnedStore
 
@@ -41,9 +43,11 @@ def calibrate(site: Site, history: Table) -> Calibration:
     if len(history) < MIN_ROWS:
         raise DataError(f"the history has {len(history)} rows: calibration needs at least {MIN_ROWS}")
     split = history.times[int(len(history) * (1.0 - CHECK_SHARE))]
-    laws = _laws(site, history)
-    judged = _laws(site, history.before(split))
-    late = history.since(split)
+    early, late = history.before(split), history.since(split)
+    laws, judged = _laws(site, history), _laws(site, early)
+    alone, unseen = _alone(site, history, laws)
+    alone_judged, _ = _alone(site, early, judged)
+    machines = tuple(learned_machine(law) for law in alone)
     warm = nets(site)
     heated = {store.name for net in warm for store in net.stores}
     stores = tuple(learn_store(site, store, history) for store in site.stores if store.name not in heated)
@@ -59,6 +63,7 @@ def calibrate(site: Site, history: Table) -> Calibration:
         end=end,
         assets=(
             *(learned for law in laws for learned in parameters(law)),
+            *machines,
             *(learned for found in heat for learned in found.assets),
         ),
         groups=tuple(regimes(law) for law in laws),
@@ -66,19 +71,37 @@ def calibrate(site: Site, history: Table) -> Calibration:
         flows=(*flows, *(flow for found in heat for flow in found.flows)),
         credibility=(
             *(found for law in judged for found in credibility(law, site, late, end, site.control.cv_rmse_bound)),
+            *(found for law in alone_judged if (found := believed(law, site, late, end, site.control.cv_rmse_bound)) is not None),
             *(found for net in warm for found in machines_believed(site, net, history, split, end)),
         ),
-        level_checks=level_checks(judged, site, late, {name: size for name, size in sizes.items() if name not in heated}),
+        level_checks=level_checks(
+            judged, alone_judged, site, late, {name: size for name, size in sizes.items() if name not in heated}
+        ),
         words=(
             *_words(site, laws, stores, tuple(flow.words for flow in flows)),
+            *(f"{name} was hardly seen running: an hour of it would tell its power and output" for name in unseen),
+            *(machine.words for machine in machines if machine.words),
             *(words for found in heat for words in found.words),
         ),
     )
 
 
 def _laws(site: Site, table: Table) -> list[GroupLaw]:
+    """Curves of groups and of machines that were seen at the set-points that they can be given."""
     found = (learn(site, name, assets, table) for name, assets in groups_of(site))
-    return [law for law in found if law is not None]
+    return [law for law in found if law is not None and (len(law.adjustable) > 1 or _tried(law))]
+
+
+def _tried(law: GroupLaw) -> bool:
+    return law.adjustable[0] or law.observed.assets[0].tags.setpoint_write is None
+
+
+def _alone(site: Site, table: Table, laws: Sequence[GroupLaw]) -> tuple[list[MachineLaw], tuple[str, ...]]:
+    """Sizes of metered machines without a curve of their own or of a group, and the names of those that hardly ran."""
+    taken = {asset.name for law in laws for asset in law.observed.assets}
+    taken |= {asset.name for _, assets in groups_of(site) for asset in assets if len(assets) > 1}
+    found = {asset.name: machine_law(site, asset, table) for asset in metered(site, table) if asset.name not in taken}
+    return [law for law in found.values() if law is not None], tuple(name for name, law in found.items() if law is None)
 
 
 def _sizes(site: Site, stores: tuple[LearnedStore, ...]) -> dict[str, float]:
@@ -94,8 +117,8 @@ def _words(site: Site, laws: list[GroupLaw], stores: tuple[LearnedStore, ...], f
     learned = {law.name for law in laws}
     missing = [
         f"{name}: output never seen in the history, so no curve could be learned"
-        for name, _ in groups_of(site)
-        if name not in learned
+        for name, assets in groups_of(site)
+        if name not in learned and len(assets) > 1
     ]
     tests = [words.words for law in laws for words in parameters(law) if words.words]
     open_sizes = [f"{found.store}: {found.words}" for found in stores if found.words]

@@ -13,6 +13,7 @@ from plant.site import Site
 from plant.table import Floats, Table
 from twin_sim.calibrate_cells import observe
 from twin_sim.calibrate_groups import GroupLaw
+from twin_sim.calibrate_machines import GIVES_SHARE, MachineLaw, drawn, fed, stated_work
 from twin_sim.calibrate_stores import metered_net_per_h
 from twin_sim.calibration import LevelCheck
 
@@ -48,13 +49,19 @@ def credibility(law: GroupLaw, site: Site, table: Table, time: datetime, bound: 
     return tuple(found)
 
 
-def level_checks(laws: Sequence[GroupLaw], site: Site, table: Table, sizes: Mapping[str, float]) -> tuple[LevelCheck, ...]:
+def level_checks(
+    laws: Sequence[GroupLaw], alone: Sequence[MachineLaw], site: Site, table: Table, sizes: Mapping[str, float]
+) -> tuple[LevelCheck, ...]:
     """Error of levels a day ahead: who runs and what is drawn are told, what the machines move is the law's.
 
     Demand is what the balance of the metered flows says; the error is therefore that of the learned flows, carried through
-    all stores that feed each other, with the levels that the law itself foretells.
+    all stores that feed each other, with the levels that the law itself foretells. Stores that a machine without a law
+    fills or empties are left out.
     """
-    stores = [store for store in site.stores if store.level in table.columns and store.name in sizes]
+    known = {asset.name for law in laws for asset in law.observed.assets} | {law.asset.name for law in alone}
+    strange = {store for asset in site.assets if asset.name not in known for store in (fed(site, asset), drawn(site, asset))}
+    stores = [store for store in site.stores if store.level in table.columns and store.name in sizes.keys() - strange]
+    given = [(law.asset, _given(law, site, table)) for law in alone]
     step_h = table.step_s / 3600.0
     steps, stride = round(HORIZON_S / table.step_s), round(EVERY_S / table.step_s)
     if step_h <= 0 or len(table) <= steps:
@@ -74,10 +81,23 @@ def level_checks(laws: Sequence[GroupLaw], site: Site, table: Table, sizes: Mapp
                 net[target.name] += output
             if source is not None and source.name in net:
                 net[source.name] -= output
+        for asset, output in given:
+            into, out_of = fed(site, asset), drawn(site, asset)
+            if into in net:
+                net[into] += output[rows]
+            if out_of in net:
+                net[out_of] -= output[rows]
         for store in stores:
             moved = level[store.name] + net[store.name] * step_h / sizes[store.name]
             level[store.name] = np.clip(moved, store.bottom, store.top)
     return tuple(_check(store, level[store.name], table.columns[store.level][origins + steps]) for store in stores)
+
+
+def _given(law: MachineLaw, site: Site, table: Table) -> Floats:
+    """Output per hour of a machine by its law while it gives; shape (rows,)."""
+    _, stated = stated_work(site, law.asset, table)
+    gives = np.abs(np.nan_to_num(table.columns[law.asset.tags.output or ""])) > GIVES_SHARE * np.abs(stated)
+    return np.where(gives, stated * (1.0 if law.output is None else law.output.factor), 0.0)
 
 
 def _of(level: Mapping[str, Floats], store: Store | None, count: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Machines whose output nobody meters: their power as their kind has it, with the size that telemetry shows."""
+"""Single machines: power and output as their kind has it, with the size that telemetry shows."""
 
 from __future__ import annotations
 
@@ -24,41 +24,77 @@ STEP_S = 900.0
 RUNS_SHARE = 0.3
 """Without a running tag a machine runs above this share of its highest power."""
 LEAST_ROWS = 8
+GIVES_SHARE = 0.3
+"""A machine gives where its meter shows more than this share of what the site file promises."""
+TOO_FAR = 3.0
+"""A machine that is so many times larger or smaller than stated is not the one that the site file means."""
 Z95 = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Measured over stated."""
+
+    factor: float
+    spread: float
+    """Standard deviation of the ratio from row to row."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MachineLaw:
-    """Power of one machine as its kind has it, with the size that was measured."""
+    """Power and output of one machine as its kind has them, with the size that was measured."""
 
     asset: Asset
-    factor: float
-    """Measured over stated power while it runs."""
-    spread: float
-    """Standard deviation of that ratio."""
+    power: Ratio
+    """While it runs."""
+    output: Ratio | None
+    """None where nobody meters it."""
     standby_kw: float
     rows: int
 
 
-def machine_law(site: Site, asset: Asset, table: Table) -> MachineLaw | None:
-    """Measured over stated power of a machine, and what it draws while it stands still; None where it never ran.
+def metered(site: Site, table: Table) -> tuple[Asset, ...]:
+    """Machines with meters of their own for power and output, of kinds that have sizes."""
+    return tuple(
+        asset for asset in site.assets if {asset.tags.power, asset.tags.output} <= table.columns.keys() and sizes(kind_of(asset))
+    )
 
-    None, too, for kinds whose power does not simply grow with their rating.
+
+def machine_law(site: Site, asset: Asset, table: Table) -> MachineLaw | None:
+    """Measured over stated power and output of a machine, and what it draws while it stands still; None where it never ran.
+
+    None, too, for kinds whose power does not simply grow with one of their numbers.
     """
-    power, (stated, _) = table.columns[asset.tags.power or ""], stated_work(site, asset, table)
-    running = runs(asset, table)
-    rows = running & np.isfinite(power) & (stated > 0.0)
-    if rows.sum() < LEAST_ROWS or not _proportional(asset):
+    power, (stated, promised) = table.columns[asset.tags.power or ""], stated_work(site, asset, table)
+    rows, resting = works(site, asset, table), ~runs(asset, table) & np.isfinite(power)
+    if rows.sum() < LEAST_ROWS or not sizes(kind_of(asset)):
         return None
-    ratio = power[rows] / stated[rows]
-    resting = ~running & np.isfinite(power)
+    given = table.columns.get(asset.tags.output or "")
     return MachineLaw(
         asset=asset,
-        factor=float(power[rows].sum() / stated[rows].sum()),
-        spread=float(ratio.std()),
+        power=_ratio(power[rows], stated[rows]),
+        output=None if given is None else _ratio(given[rows], promised[rows]),
         standby_kw=float(np.median(power[resting])) if resting.any() else 0.0,
         rows=int(rows.sum()),
     )
+
+
+def works(site: Site, asset: Asset, table: Table) -> Booleans:
+    """Rows in which a machine is at work.
+
+    A machine that starts draws before it gives: where its output is metered only rows count in which it gives and (rows may be
+    means) ran all through.
+    """
+    power, (stated, promised) = table.columns[asset.tags.power or ""], stated_work(site, asset, table)
+    rows = runs(asset, table) & np.isfinite(power) & (stated > 0.0)
+    given = table.columns.get(asset.tags.output or "")
+    if given is not None:
+        rows &= (np.abs(given) > GIVES_SHARE * np.abs(promised)) & (table.columns.get(asset.tags.running or "", np.ones(1)) >= 1.0)
+    return np.asarray(rows)
+
+
+def _ratio(measured: Floats, stated: Floats) -> Ratio:
+    return Ratio(factor=float(measured.sum() / stated.sum()), spread=float((measured / stated).std()))
 
 
 def runs(asset: Asset, table: Table) -> Booleans:
@@ -87,12 +123,12 @@ def stated_work(site: Site, asset: Asset, table: Table) -> tuple[Floats, Floats]
 
 
 def believed(law: MachineLaw, site: Site, table: Table, time: datetime, bound: float) -> Credibility | None:
-    """CV(RMSE) and NMBE of a machine's power over the rows of a table in which it runs; None where it does not."""
+    """CV(RMSE) and NMBE of a machine's power over the rows of a table in which it works; None where it does not."""
     power, (stated, _) = table.columns[law.asset.tags.power or ""], stated_work(site, law.asset, table)
-    rows = runs(law.asset, table) & np.isfinite(power)
+    rows = works(site, law.asset, table)
     if not rows.any():
         return None
-    actual, error = power[rows], stated[rows] * law.factor - power[rows]
+    actual, error = power[rows], stated[rows] * law.power.factor - power[rows]
     mean = float(actual.mean())
     cv = float(np.sqrt(np.mean(error**2))) / mean
     return Credibility(
@@ -106,40 +142,65 @@ def believed(law: MachineLaw, site: Site, table: Table, time: datetime, bound: f
 
 
 def learned_machine(law: MachineLaw) -> LearnedAsset:
-    """Rated and standby power in the words of a calibration."""
-    rated = float(getattr(kind_of(law.asset), "power_kw", 0.0))
-    power = Learned(
-        name="power_kw",
-        value=round(rated * law.factor, 4),
-        low=round(rated * (law.factor - Z95 * law.spread), 4),
-        high=round(rated * (law.factor + Z95 * law.spread), 4),
-        unit="kW",
-        samples=law.rows,
+    """Rated and standby power, and rated output where it is metered, in the words of a calibration."""
+    kind = kind_of(law.asset)
+    own = sizes(kind)
+    ratios = (law.power,) if law.output is None else (law.power, law.output)
+    if not all(1.0 / TOO_FAR < ratio.factor < TOO_FAR for ratio in ratios):
+        off = " and ".join(f"{ratio.factor:.3g}" for ratio in ratios)
+        words = (
+            f"{law.asset.name} measures {off} times the site file's power and output: check units and meters; nothing was learned"
+        )
+        return LearnedAsset(asset=law.asset.name, words=words)
+    powers = np.array([own[name][: len(ratios)] for name in own], dtype=np.float64).T
+    inverse = np.linalg.pinv(powers)
+    shares = inverse @ np.log([ratio.factor for ratio in ratios])
+    spreads = np.sqrt(inverse**2 @ np.square([ratio.spread / ratio.factor for ratio in ratios]))
+    learned = [
+        _learned(name, float(getattr(kind, name)) * float(np.exp(share)), Z95 * float(spread), law.rows)
+        for name, share, spread in zip(own, shares, spreads, strict=True)
+        if powers[:, list(own).index(name)].any()
+    ]
+    return LearnedAsset(asset=law.asset.name, parameters=(*learned, _learned("standby_kw", law.standby_kw, 0.0, law.rows)))
+
+
+def _learned(name: str, value: float, within: float, rows: int) -> Learned:
+    return Learned(
+        name=name,
+        value=round(value, 4),
+        low=round(value * (1.0 - within), 4),
+        high=round(value * (1.0 + within), 4),
+        unit="kW" if name.endswith("_kw") else "per h" if name.endswith("_per_h") else "",
+        samples=rows,
     )
-    standby = Learned(
-        name="standby_kw",
-        value=round(law.standby_kw, 4),
-        low=round(law.standby_kw, 4),
-        high=round(law.standby_kw, 4),
-        unit="kW",
-        samples=law.rows,
-    )
-    return LearnedAsset(asset=law.asset.name, parameters=(power, standby))
+
+
+def sizes(kind: AssetModel) -> dict[str, tuple[int, int]]:
+    """Numbers of a kind that scale its power, its output or both, each with the exponents with which they do; empty if none does.
+
+    Halving a number must multiply power and output by a whole power of one half, alike at two set-points.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for name in kind.uncertain:
+        halved = dataclasses.replace(cast(Any, kind), **{name: 0.5 * float(getattr(kind, name))})
+        seen = np.array([_exponents(kind, halved, setpoint) for setpoint in (0.7, 1.0)])
+        whole = np.round(seen[0])
+        if np.allclose(seen, whole, atol=1e-6) and whole.any():
+            found[name] = (int(whole[0]), int(whole[1]))
+    return found if any(power for power, _ in found.values()) else {}
+
+
+def _exponents(kind: AssetModel, halved: AssetModel, setpoint: float) -> tuple[float, float]:
+    one, other = (each.running(setpoint, Conditions()) for each in (kind, halved))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = np.array([other.power_kw / np.float64(one.power_kw), other.output_per_h / np.float64(one.output_per_h)])
+        power, output = -np.log2(ratios)
+    return float(power), float(output)
 
 
 def kind_of(asset: Asset) -> AssetModel:
     """The physics of an asset with the site file's numbers."""
     return cast(AssetModel, find("twin_sim.assets", asset.kind)(**asset.spec))
-
-
-def _proportional(asset: Asset) -> bool:
-    """Whether twice the rating draws twice the power at any set-point, so that one factor tells the size."""
-    kind = cast(Any, kind_of(asset))
-    if not any(item.name == "power_kw" for item in dataclasses.fields(kind)):
-        return False
-    twice = dataclasses.replace(kind, power_kw=2.0 * kind.power_kw)
-    one, two = (np.asarray(each.running(0.7, Conditions()).power_kw, dtype=np.float64) for each in (kind, twice))
-    return bool(np.allclose(two, 2.0 * one, rtol=1e-9))
 
 
 def even_times(table: Table) -> Table:

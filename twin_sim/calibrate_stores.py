@@ -126,10 +126,10 @@ def _switch_sizes(store: Store, level: Floats, net_per_h: Floats, hours: Floats)
     largest = float(np.nanmax(np.abs(np.diff(flow)), initial=0.0))
     sizes: list[float] = []
     for row in _switches(flow, 0.25 * largest):
-        before, after = slice(row - WINDOW_ROWS + 1, row + 1), slice(row + 1, row + 1 + WINDOW_ROWS)
+        before, after = slice(row - WINDOW_ROWS, row), slice(row + 1, row + 1 + WINDOW_ROWS)  # the switch is somewhere in between
         if row < WINDOW_ROWS or row + 1 + WINDOW_ROWS > len(slope) or not (inside[before].all() and inside[after].all()):
             continue
-        if np.ptp(flow[before]) > 0.1 * largest or np.ptp(flow[after]) > 0.1 * largest:
+        if np.ptp(flow[row - WINDOW_ROWS : row + 1]) > 0.1 * largest or np.ptp(flow[after]) > 0.1 * largest:
             continue
         bend = float(slope[after].mean() - slope[before].mean())
         change = float(flow[after].mean() - flow[before].mean())

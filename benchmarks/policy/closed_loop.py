@@ -2,10 +2,11 @@
 
 Usage, from the root of a checkout: python -m benchmarks.policy.closed_loop FOLDER [--days 14] [--seeds 1 2 3 4 5] [--minutes 10]
 
-Each seed is one `ems demo`: the plant behind OPC UA differs from the controller's model by ± 10 %, surprises, and one effect
-that the model has no term for. Afterwards the whole window is one model: the plant's own physics, the demands, the weather
-and the losses that came, its stores to end no emptier than they did. What branch and bound proves of it in so many minutes
-is a lower bound on the cost of any control that keeps the stores' limits, in steps of the controller.
+Each seed is one `ems demo --calibrated`: the plant behind OPC UA differs from its site file by ± 10 %, surprises, and one effect
+that the model has no term for; the controller has calibrated its twin on four weeks of history, as a customer would.
+Afterwards the whole window is one model: the plant's own physics, the demands, the weather and the losses that came, its
+compressor to foul as it did, its stores to end no emptier than they did. What branch and bound proves of it in so many
+minutes is a lower bound on the cost of any control that keeps the stores' limits, in steps of the controller.
 A folder that holds a finished run of a seed and as many days is not run again.
 """
 
@@ -29,6 +30,8 @@ from ems.observe import limits_of
 from ems.served import read_drivers, read_state, served_prices
 from ems.virtual import VirtualTags
 from plant.assets import Mode, Service
+from plant.envelopes import Envelope
+from plant.physics import Conditions
 from plant.series import Forecast, Series
 from plant.situation import AssetState, Permit, Situation, StoreState
 from plant.table import Floats
@@ -82,7 +85,8 @@ def ran(folder: Path, seed: int, days: float) -> dict[str, Any]:
     file = folder / "out.json"
     if not file.is_file() or not file.stat().st_size:
         folder.mkdir(parents=True, exist_ok=True)
-        words = ["demo", "--hours", str(24.0 * days), "--headless", "--json", "--seed", str(seed), "--dir", str(folder / "demo")]
+        words = ["demo", "--calibrated", "--hours", str(24.0 * days), "--headless", "--json", "--seed", str(seed)]
+        words += ["--dir", str(folder / "demo")]
         done = subprocess.run([sys.executable, "-m", "ems.cli", *words], stdout=subprocess.PIPE, text=True, check=True)
         file.write_text(done.stdout, encoding="utf-8")
     found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -147,7 +151,10 @@ def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: dateti
         snapshot=Snapshot(time=start, readings=()),
         assets=states,
         stores=tuple(StoreState(store=name, level=level) for name, level in state.levels),
-        envelopes=model.envelopes(start, step_s, steps, states, forecasts, ambient, ()),
+        envelopes=tuple(
+            worn(envelope, model, drivers, step_s, steps)
+            for envelope in model.envelopes(start, step_s, steps, states, forecasts, ambient, ())
+        ),
         store_specs=model.stores,
         flows=model.flows,
         services=tuple(_drawn(service, lossy) for service in site.services),
@@ -169,6 +176,26 @@ def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: dateti
         previous=None,
         seed=seed,
         versions=(),
+    )
+
+
+def worn(envelope: Envelope, model: SiteModel, drivers: Drivers, step_s: float, steps: int) -> Envelope:
+    """What a machine draws and gives as it fouls, step by step, at full load."""
+    name = envelope.assets[0]
+    if name not in drivers.health or len(envelope.assets) > 1:
+        return envelope
+    health = drivers.health[name][:, 0].repeat(round(drivers.step_s))[:: round(step_s)][:steps]
+    kind = model.kind(name)
+    new, now = kind.running(1.0, Conditions()), kind.running(1.0, Conditions(health=health))
+
+    def times(factor: Series | None, ratio: Floats) -> Series:
+        before = 1.0 if factor is None else np.asarray(factor.values[:steps])
+        return Series(start=drivers.start, step_s=step_s, values=tuple((before * ratio).tolist()), unit="1")
+
+    return replace(
+        envelope,
+        power_factor=times(envelope.power_factor, np.asarray(now.power_kw) / new.power_kw),
+        output_factor=times(envelope.output_factor, np.asarray(now.output_per_h) / new.output_per_h),
     )
 
 

@@ -34,6 +34,10 @@ def demo(
     headless: Annotated[bool, typer.Option("--headless", help="Without dashboard.")] = False,
     seed: Annotated[int, typer.Option(help="Changes all of it.")] = 1,
     rehearsal: Annotated[bool, typer.Option(help="--no-rehearsal shows what rehearsal prevents.")] = True,
+    calibrated: Annotated[
+        bool,
+        typer.Option("--calibrated", help="Calibrate the twin on the works' past first; else it is what the site file states."),
+    ] = False,
     folder: Annotated[Path, typer.Option("--dir", help="Where it keeps its files.")] = Path("demo"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the dashboard.")] = 8050,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
@@ -57,7 +61,7 @@ def demo(
 
     for_s = hours * 3600.0 if hours else None
     with beside() as pool:
-        laid = lay_out(folder, seed, hours / 24.0 if hours else LIVES_DAYS, stderr.print)
+        laid = lay_out(folder, seed, hours / 24.0 if hours else LIVES_DAYS, stderr.print, calibrated=calibrated)
         with Historian(historian_url(laid.loaded)) as historian:
             alongside = Alongside(historian, pool)
             with starting(laid) as ready:

@@ -60,6 +60,9 @@ def serve(
     lock_step: Annotated[bool, typer.Option("--lock-step", help="Time passes when the client advances it.")] = False,
     mismatch: Annotated[float, typer.Option("--mismatch", min=0.0, max=0.5, help="Physics off by up to this share.")] = 0.1,
     seed: Annotated[int, typer.Option("--seed", help="Of mismatch and noise.")] = 0,
+    as_stated: Annotated[
+        bool, typer.Option("--as-stated", help="Off from what the site file states, not from what was calibrated.")
+    ] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Where the plant's own account is written at its end.")] = None,
     drivers: DriversFile = None,
     state: Annotated[Path | None, typer.Option("--state", help="JSON of where machines and stores stand at the begin.")] = None,
@@ -79,7 +82,7 @@ def serve(
     driven = _drivers(loaded, drivers, days, lock_step)
     start, end = _span(span_of(driven), lock_step)
     begins = read_state(state) if state is not None else None
-    twin = served_twin(loaded, driven, start=start, end=end, seed=seed, mismatch=mismatch, state=begins)
+    twin = served_twin(loaded, driven, start=start, end=end, seed=seed, mismatch=mismatch, state=begins, as_stated=as_stated)
     prices = served_prices(loaded, driven, start, end)
     finished, received, account = _until_stopped(loaded, twin, endpoint, lock_step, as_json, lambda: twin.report(*prices))
     document = ServedReport(

@@ -120,7 +120,7 @@ def tables(learned: Calibration) -> tuple[RichTable, ...]:
             f"{check.range_share:.2%}",
             f"{check.origins:,}",
         )
-    return points, numbers, checks
+    return (points, numbers, checks) if learned.groups else (numbers, checks)
 
 
 def _instant(option: str, text: str | None) -> datetime | None:
