@@ -58,6 +58,10 @@ class Cells:
         Of every store now; at the end of the tick; what it gains in one tick from machines; from outside.
     bill_kw, late_kw
         Power of every bill at the end of the tick, batteries apart, shape (bills, futures); what the tick's mean differs.
+    any_late
+        Whether anything may have been put into `late_kw` in this tick.
+    into_gain, from_gain
+        What a unit per hour of each machine moves the levels of its two stores by in a tick, shape (assets,).
     cap_kw
         Site power above which a new plan would have batteries charge less, per future; None = no plan is followed.
     followed_kw
@@ -95,7 +99,7 @@ class Cells:
         self.bill_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
         self.late_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
         self.followed_kw: Floats = np.zeros((len(self.layout.bills), self.futures))
-        self._late = False
+        self.any_late = False
         self.base_kw: Floats = np.zeros(1)
         self.cap_kw: Floats | None = None
 
@@ -115,8 +119,8 @@ class Cells:
         self.warm_s = layout.startup_s
         self.start_kw = layout.start_energy_kwh / np.where(layout.startup_s > 0, layout.startup_s / HOUR, hours)
         self._drawn_at_start: Bools = self.start_kw > 0
-        self._into_gain = self.per_rate[layout.into, 0]
-        self._from_gain = self.per_rate[layout.out_of, 0]
+        self.into_gain = self.per_rate[layout.into, 0]
+        self.from_gain = self.per_rate[layout.out_of, 0]
         rows = np.arange(len(layout.assets))
         self._to_into, self._to_from = (layout.into - rows) * self.futures, (layout.out_of - rows) * self.futures
         self._to_bill = (layout.bill_of - rows) * self.futures
@@ -141,18 +145,18 @@ class Cells:
         np.add.at(self.bill_kw.reshape(-1), bills, moved)
         moved *= late
         np.subtract.at(self.late_kw.reshape(-1), bills, moved)
-        self._late = True
+        self.any_late = True
         left = 1.0 - late
         booked = self.output.reshape(-1)
         moved = output - booked[cells]
         booked[cells] = output
-        moved *= self._into_gain[rows]
+        moved *= self.into_gain[rows]
         self._to_stores(cells + self._to_into[rows], moved, left)
         if intake is not None and self.layout.has_inputs:
             booked = self.intake.reshape(-1)
             moved = booked[cells] - intake
             booked[cells] = intake
-            moved *= self._from_gain[rows]
+            moved *= self.from_gain[rows]
             self._to_stores(cells + self._to_from[rows], moved, left)
 
     def _to_stores(self, where: Ints, moved: Floats, left: Floats) -> None:
@@ -182,10 +186,10 @@ class Cells:
             self._rows_to_bills(rows, _moved(self.power[rows], self.run_power[rows], producing))
         if output:
             moved = _moved(self.output[rows], self.run_output[rows], producing)
-            self._rows_to_stores(block.feeds, moved, self._into_gain[rows, None])
+            self._rows_to_stores(block.feeds, moved, self.into_gain[rows, None])
         if intake and self.layout.has_inputs:
             moved = _moved(self.intake[rows], self.run_intake[rows], producing)
-            self._rows_to_stores(block.draws, moved, -self._from_gain[rows, None])
+            self._rows_to_stores(block.draws, moved, -self.from_gain[rows, None])
 
     def _rows_to_bills(self, rows: slice, moved: Floats) -> None:
         if self.bill_kw.shape[0] == 1:

@@ -194,9 +194,9 @@ class Ensemble(Cells):
                 follower.follow(self)
         if self.recorder is not None:
             self.recorder.take_power(self)
-        if self._late:
+        if self.any_late:
             self.late_kw[:] = 0.0
-            self._late = False
+            self.any_late = False
         self.flow()
         self.bound()
         self.level, self.ahead = self.ahead, self.level

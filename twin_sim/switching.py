@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from plant.table import Floats
 from twin_sim.cells import Bools, Ints
+
+try:
+    from twin_sim import rounds
+except ImportError:  # installed without a C compiler
+    rounds = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
@@ -21,7 +27,8 @@ STILL = 1e-12
 class Switches:
     """The changes of all machines of an ensemble from tick to tick.
 
-    Only cells that change are touched: flat indices into (assets, futures), in rising order.
+    Only cells that change are touched: flat indices into (assets, futures), in rising order. A round is compiled where that
+    is possible and no machine has companions; the same bits come out of both.
     """
 
     def __init__(self, ensemble: Ensemble) -> None:
@@ -43,6 +50,9 @@ class Switches:
         self._mark: Ints = np.zeros(stores, dtype=np.int64)
         self._crowded: Bools = np.zeros(stores, dtype=bool)
         self._count = np.arange(self._triggers * futures)
+        self._cells: Ints = np.zeros(self._change.size, dtype=np.int64)
+        compiled = rounds is not None and not layout.companions and ensemble.audit is None
+        self._arrays = self._for_rounds(ensemble) if compiled else None
 
     def _flat(self, ensemble: Ensemble) -> None:
         """The arrays of all machines as seen by flat indices."""
@@ -63,7 +73,7 @@ class Switches:
         for _ in range(ROUNDS):
             if not cells.size:
                 return
-            cells = self._round(ensemble, cells)
+            cells = self._round(ensemble, cells) if self._arrays is None else self._compiled(ensemble, cells)
         self._want[cells] = self._on[cells]
 
     def _due(self, ensemble: Ensemble) -> Ints:
@@ -75,6 +85,38 @@ class Switches:
             np.not_equal(ensemble.want, ensemble.on, out=self._change)
         ensemble.hold_for_ramps(self._change)
         return self._changing.nonzero()[0]
+
+    def _for_rounds(self, ensemble: Ensemble) -> tuple[tuple[npt.NDArray[Any], ...], ...]:
+        """The arrays of a compiled round in even and in odd ticks: levels of now and of the tick's end change places."""
+        layout, size = ensemble.layout, self._change.size
+        before = (
+            ensemble.on, ensemble.want, ensemble.producing, ensemble.released, ensemble.failed, ensemble.starts, ensemble.since_s,
+            ensemble.idle, ensemble.run_power, ensemble.run_output, ensemble.run_intake, ensemble.power, ensemble.output,
+            ensemble.intake, ensemble.bill_kw, ensemble.late_kw, ensemble.gain,
+        )  # fmt: skip
+        behind = (
+            self._hold_s, self._edges, layout.trigger_sign, ensemble.start_kw, ensemble.into_gain, ensemble.from_gain,
+            layout.trigger_store, layout.bill_of, layout.into, layout.out_of, self._slow, ensemble.follows,
+            self._cells, np.zeros(size, dtype=np.int64), np.full(ensemble.gain.size, -1, dtype=np.int64), np.zeros(size),
+        )  # fmt: skip
+        level, ahead = ensemble.level, ensemble.ahead
+        return (*before, level, ahead, *behind), (*before, ahead, level, *behind)
+
+    def _compiled(self, ensemble: Ensemble, cells: Ints) -> Ints:
+        """What `_round` does."""
+        assert self._arrays is not None
+        self._cells[: cells.size] = cells
+        number, tick_s = ensemble.tick_number, ensemble.tick_s
+        sizes, flags = (self._futures, self._rows, self._triggers), (ensemble.broken, ensemble.layout.has_inputs)
+        changed, waiting = rounds.change(self._arrays[number % 2], cells.size, *sizes, number * tick_s, tick_s, STILL, *flags)
+        ensemble.any_late = True
+        if self._warming:
+            cells = self._cells[:changed]
+            rows = cells // self._futures
+            slow = self._starting_slowly(rows, self._on[cells] & ~ensemble.follows[rows])
+            if slow is not None:
+                ensemble.warm_up(cells, rows, slow, self._since_s[cells])
+        return self._cells[changed : changed + waiting]
 
     def _round(self, ensemble: Ensemble, cells: Ints) -> Ints:
         """Change those that may and that no other on their store precedes.
