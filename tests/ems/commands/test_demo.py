@@ -12,7 +12,14 @@ import pytest
 from pydantic import TypeAdapter
 
 from ems.commands.demo import shown
+from ems.config import historian_url
+from ems.demo import MISMATCH, lay_out
+from ems.historian import Historian
 from ems.report import Report, remarks
+from ems.served import read_drivers, served_twin
+from ems.site import calibration_of
+from twin_sim.mismatch import differing
+from twin_sim.model import SiteModel
 
 
 def ems(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -181,3 +188,16 @@ def test_a_person_sees_whose_figures_are_whose(demo: tuple[Path, dict[str, Any]]
 def test_a_day_can_be_judged() -> None:
     assert remarks(24.0) == ()
     assert remarks(2.0)
+
+
+def test_calibration_learns_the_plant_and_leaves_it_as_it_is(tmp_path: Path) -> None:
+    laid = lay_out(tmp_path, 3, 1.0, lambda _: None, calibrated=True)
+    with Historian(historian_url(laid.loaded)) as historian:
+        learned = calibration_of(historian)
+    assert learned is not None
+    plant = served_twin(
+        laid.loaded, read_drivers(laid.drivers), start=laid.start, end=None, seed=3, mismatch=MISMATCH, as_stated=True
+    )
+    true = differing(SiteModel(laid.loaded.site), 3, MISMATCH).kind("compressor_1")
+    assert plant.ensemble.layout.model.kind("compressor_1") == true
+    assert learned.of_asset("compressor_1")["power_kw"] == pytest.approx(getattr(true, "power_kw"), rel=0.01)  # noqa: B009
