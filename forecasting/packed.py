@@ -48,7 +48,7 @@ _scratch = _Scratch()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedForest:
-    """All trees level by level, siblings side by side; nodes 0 to `trees` − 1 are the roots.
+    """The roots of all trees, then the rest tree by tree and level by level, siblings side by side.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ def pack(trees: Sequence[Any], x: npt.NDArray[np.float32], y: Floats, kept: int,
     feature = np.concatenate([part.feature for part in parts])
     ends = feature == _LEAF
     children = np.stack([np.concatenate([getattr(part, side) for part in parts]) + shift for side in _SIDES], axis=1)
-    old, left, depth = _by_level(roots, children, ends)
+    old, left, depth = _in_order(roots, children, ends)
     ends, feature = ends[old], feature[old]
     missing_right = ~np.concatenate([part.missing_go_to_left for part in parts]).astype(bool)[old]
     threshold = np.concatenate([part.threshold for part in parts])[old]
@@ -228,16 +228,18 @@ def _rounded_down(exact: Floats) -> npt.NDArray[np.float32]:
     return np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded) + np.float32(0)
 
 
-def _by_level(roots: Nodes, children: Nodes, ends: npt.NDArray[np.bool_]) -> tuple[Nodes, Nodes, int]:
-    """Nodes in the order of their levels, the left child of each in that order, and how many levels there are."""
+def _in_order(roots: Nodes, children: Nodes, ends: npt.NDArray[np.bool_]) -> tuple[Nodes, Nodes, int]:
+    """Nodes in the order of a packed forest, the left child of each in that order, and how many levels there are."""
     levels = [roots]
     while (inner := levels[-1][~ends[levels[-1]]]).size:
         levels.append(children[inner].ravel())
     old = np.concatenate(levels)
-    left = np.arange(old.size)
-    inside = ~ends[old]
-    left[inside] = roots.size + 2 * np.arange(int(inside.sum()))
-    return old, left, len(levels) - 1
+    tree = np.searchsorted(roots, old, side="right")
+    tree[: roots.size] = 0
+    old = old[np.argsort(tree, kind="stable")]
+    place = np.empty(old.size, dtype=np.int64)
+    place[old] = np.arange(old.size)
+    return old, place[np.where(ends[old], old, children[old, 0])], len(levels) - 1
 
 
 def _kept(part: Any, x: npt.NDArray[np.float32], y: Floats, kept: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:

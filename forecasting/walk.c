@@ -24,14 +24,14 @@ INLINE void walk(const int64_t *word, const int64_t *leaf, int bits, const int64
 {
     int64_t node[LANES];
     const int64_t *row[LANES];
-    for (Py_ssize_t first = 0; first < rows; first += LANES) {
-        const Py_ssize_t many = rows - first < LANES ? rows - first : LANES;
-        for (int lane = 0; lane < LANES; lane++) /* lanes left over repeat the last row */
-            row[lane] = seen + (first + (lane < many ? lane : many - 1)) * width;
-        for (Py_ssize_t tree = 0; tree < trees; tree++) {
+    for (Py_ssize_t tree = 0; tree < trees; tree++) /* outside: a tree fits into the nearest cache */
+        for (Py_ssize_t first = 0; first < rows; first += LANES) {
+            const Py_ssize_t many = rows - first < LANES ? rows - first : LANES;
             int64_t moved = 1;
-            for (int lane = 0; lane < LANES; lane++)
+            for (int lane = 0; lane < LANES; lane++) { /* lanes left over repeat the last row */
+                row[lane] = seen + (first + (lane < many ? lane : many - 1)) * width;
                 node[lane] = tree;
+            }
             while (moved) {
                 for (int level = 1; level < LEVELS; level++)
                     for (int lane = 0; lane < LANES; lane++)
@@ -46,7 +46,6 @@ INLINE void walk(const int64_t *word, const int64_t *leaf, int bits, const int64
             for (Py_ssize_t lane = 0; lane < many; lane++)
                 found[(first + lane) * trees + tree] = leaf[node[lane]];
         }
-    }
 }
 
 PyDoc_STRVAR(leaves_doc, "leaves(word, leaf, bits, seen, rows, found)\n--\n\n"
