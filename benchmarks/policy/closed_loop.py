@@ -7,6 +7,8 @@ that the model has no term for; the controller has calibrated its twin on four w
 Afterwards the whole window is one model: the plant's own physics, the demands, the weather and the losses that came, its
 compressor to foul as it did, its stores to end no emptier than they did. What branch and bound proves of it in so many
 minutes is a lower bound on the cost of any control that keeps the stores' limits, in steps of the controller.
+The controller is also to spare machines that may fail. That is in nobody's bill, so it is counted beside it: once more with a
+price on every running hour, hazard × consequence as journalled when it came, for ours and for the bound.
 A folder that holds a finished run of a seed and as many days is not run again.
 """
 
@@ -24,14 +26,16 @@ from typing import Any
 
 import numpy as np
 
-from ems.config import LoadedSite, load
+from ems.config import LoadedSite, historian_url, load
 from ems.demo import MISMATCH
+from ems.historian import Historian
 from ems.observe import limits_of
 from ems.served import read_drivers, read_state, served_prices
 from ems.virtual import VirtualTags
 from plant.assets import Mode, Service
 from plant.envelopes import Envelope
 from plant.physics import Conditions
+from plant.ports import instant64
 from plant.series import Forecast, Series
 from plant.situation import AssetState, Permit, Situation, StoreState
 from plant.table import Floats
@@ -63,17 +67,17 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     asked = parser.parse_args()
     rows = []
-    print("seed | own control | ours | bound | ours / bound | served | refused plans | replay")
+    print("seed | own control | ours | bound | ratio | with risk: ours | bound | ratio | served | refused plans | replay")
     for seed in asked.seeds:
         folder = asked.folder / f"{seed}-{asked.days:g}d"
         document = ran(folder, seed, asked.days)
-        bound = bound_of(folder / "demo", document, seed, asked.minutes * 60.0)
-        row = summed(seed, document, bound)
+        row = summed(seed, document, Judge(folder / "demo", document, seed, asked.minutes * 60.0))
         rows.append(row)
         replay = f"{row['replay']['identical']} of {row['replay']['decisions']}"
         print(
-            f"{seed} | {row['own']:.1f} | {row['ours']:.1f} | {bound:.1f} | {row['ratio']:.3f} | {row['served']:.4f} "
-            f"| {row['refused']} of {row['proposed']} | {replay}",
+            f"{seed} | {row['own']:.1f} | {row['ours']:.1f} | {row['bound']:.1f} | {row['ratio']:.3f} | {row['ours_risk']:.1f} "
+            f"| {row['bound_risk']:.1f} | {row['ratio_risk']:.3f} | {row['served']:.4f} | {row['refused']} of {row['proposed']} "
+            f"| {replay}",
             flush=True,
         )
     (asked.folder / "closed_loop.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
@@ -93,15 +97,19 @@ def ran(folder: Path, seed: int, days: float) -> dict[str, Any]:
     return found
 
 
-def summed(seed: int, document: Mapping[str, Any], bound: float) -> dict[str, Any]:
+def summed(seed: int, document: Mapping[str, Any], judge: Judge) -> dict[str, Any]:
     """The figures of one seed."""
     ours, own, plans = document["plant"], document["plant_untouched"], document["plans"]
+    bound, with_risk, ours_risk = judge.bound(), judge.bound(risky=True), ours["cost"] + judge.risked()
     return {
         "seed": seed,
         "own": own["cost"],
         "ours": ours["cost"],
         "bound": bound,
         "ratio": ours["cost"] / bound,
+        "ours_risk": ours_risk,
+        "bound_risk": with_risk,
+        "ratio_risk": ours_risk / with_risk,
         "served": ours["served_share"],
         "violations": len(ours["violations"]),
         "peak_kw": [own["demand_peak_kw"], ours["demand_peak_kw"]],
@@ -111,17 +119,58 @@ def summed(seed: int, document: Mapping[str, Any], bound: float) -> dict[str, An
     }
 
 
-def bound_of(folder: Path, document: Mapping[str, Any], seed: int, time_limit_s: float) -> float:
-    """What no control of the plant in this folder could have cost less than."""
-    loaded = load(folder / "site.toml")
-    until = datetime.fromisoformat(document["plant"]["end"])
-    situation = window(loaded, read_drivers(folder / "drivers.parquet"), read_state(folder / "state.json"), until, seed)
-    planner = Clairvoyant(loaded.site)
-    facts = planner.facts(situation)
-    program = numbers(planner.model(layout(loaded.site, situation, facts.ahead)), facts)
-    billed(program)
-    closed(program, situation, dict(document["plant"]["levels_end"]))
-    return proven(program, time_limit_s)
+class Judge:
+    """What no control of the plant in a folder could have cost less than.
+
+    Parameters
+    ----------
+    folder, document, seed
+        Of the demo, its report, and what it was drawn from.
+    time_limit_s
+        For each bound.
+    """
+
+    def __init__(self, folder: Path, document: Mapping[str, Any], seed: int, time_limit_s: float) -> None:
+        self._loaded, self._time_limit_s = load(folder / "site.toml"), time_limit_s
+        self._ends = dict(document["plant"]["levels_end"])
+        until = datetime.fromisoformat(document["plant"]["end"])
+        drivers = read_drivers(folder / "drivers.parquet")
+        self.situation = window(self._loaded, drivers, read_state(folder / "state.json"), until, seed)
+        with Historian(historian_url(self._loaded)) as historian:
+            seen = historian.records("situation", Situation)
+            running = {asset.name: asset.tags.running for asset in self._loaded.site.assets if asset.tags.running is not None}
+            shown = historian.table(tuple(running.values()), self.situation.time, until, step_s=self.situation.step_s)
+        times = np.array([instant64(each.time) for each in seen])
+        steps = instant64(self.situation.time) + np.arange(self.situation.steps) * np.timedelta64(round(self.situation.step_s), "s")
+        newest = np.clip(np.searchsorted(times, steps, side="right") - 1, 0, None)
+        prices = {name: np.array([_risks(each).get(name, 0.0) for each in seen])[newest] for name in running}
+        self._hours = self.situation.step_s / 3600.0
+        self._price, self._ran = prices, {name: np.nan_to_num(shown.columns[tag]) for name, tag in running.items()}
+
+    def risked(self) -> float:
+        """What our running hours risked, hazard × consequence."""
+        return float(sum((self._price[name][: ran.size] * ran).sum() for name, ran in self._ran.items()) * self._hours)
+
+    def bound(self, *, risky: bool = False) -> float:
+        """The bound on the bill, or on bill and risk together."""
+        planner = Clairvoyant(self._loaded.site)
+        facts = planner.facts(self.situation)
+        program = numbers(planner.model(layout(self._loaded.site, self.situation, facts.ahead)), facts)
+        billed(program)
+        if risky:
+            plan = program.compiled.layout
+            for k, places in program.compiled.column["u"].items():
+                for a in plan.regimes[k].assets:
+                    program.cost[places] += self._price.get(plan.assets[a].name, 0.0) * self._hours
+        closed(program, self.situation, self._ends)
+        return proven(program, self._time_limit_s)
+
+
+def _risks(situation: Situation) -> dict[str, float]:
+    """Price of a running hour of each machine."""
+    return {
+        name: price for envelope in situation.envelopes for name, price in zip(envelope.assets, envelope.risk_per_h, strict=False)
+    }
 
 
 def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: datetime, seed: int) -> Situation:
