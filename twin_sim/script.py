@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,11 @@ import numpy.typing as npt
 from plant.orders import Action, Plan
 from plant.table import Floats
 from twin_sim.drivers import at_steps
+
+try:
+    from twin_sim import orders as compiled
+except ImportError:  # installed without a C compiler
+    compiled = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
@@ -24,6 +29,36 @@ EVERY = slice(None)
 LOCAL, KEEP, STOP, RUN = -1, -2, 0, 1
 MARGIN = 0.1
 """A store counts as back inside its limits once this share of the span away from them."""
+
+
+class _Shared:
+    """The arrays that the compiled part of a script works on; without it NumPy does the same, to the last bit.
+
+    Attributes
+    ----------
+    arrays
+        In even and in odd ticks: levels of now and of the tick's end change places.
+    sizes
+        Machines, stores with limits, the row that takes what goes nowhere, columns in all, the first of the script, how many.
+    adjusted
+        Per asset: the orders given last changed its set-point in some column.
+    """
+
+    def __init__(self, columns: slice, ensemble: Ensemble) -> None:
+        layout = ensemble.layout
+        count, width = len(layout.assets), columns.stop - columns.start
+        self.sizes = count, layout.real, layout.dummy, ensemble.futures, columns.start, width
+        self.answering: Bools = np.zeros(count, dtype=bool)
+        self.adjusted: Bools = np.zeros(count, dtype=bool)
+        low, high, low_again, high_again = _limits_of(layout)
+        middle = 0.5 * (layout.low[: layout.real] + layout.high[: layout.real])
+        left: Bools = np.zeros((layout.dummy + 1, width), dtype=bool)
+        before = left, ensemble.on, ensemble.want, ensemble.released, ensemble.setpoint
+        behind = (
+            low, high, low_again, high_again, middle, layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted,
+        )  # fmt: skip
+        now, ahead = (ensemble.level, ensemble.ahead)[:: 1 if ensemble.tick_number % 2 == 0 else -1]
+        self.arrays: tuple[tuple[npt.NDArray[Any], ...], ...] = (*before, ahead, *behind), (*before, now, *behind)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +94,8 @@ class Script:
     """Per store and column: it left its limits and is not well back inside; None where none did."""
     _answering: Bools | None = None
     """Per asset: some column of it does not follow its order."""
+    _shared: _Shared | None = None
+    """What the compiled part works on."""
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
@@ -85,10 +122,23 @@ class Script:
 
     def look_ahead(self, ensemble: Ensemble) -> None:
         """Let machines answer whose store would leave its limits in the tick that begins, as a new plan would."""
-        if self.guarded and self.step < len(self.orders):
+        if not self.guarded or self.step >= len(self.orders):
+            return
+        if compiled is not None:
+            shared = self._shared_with(ensemble)
+            last = compiled.look_ahead(shared.arrays[ensemble.tick_number % 2], shared.sizes)
+            if last >= 0:
+                ensemble.local_due(last)
+        else:
             self._left = self._outside(ensemble)
             if self._left is not None:
                 self._hand_back(ensemble, *self._answers(ensemble, self._left))
+
+    def _shared_with(self, ensemble: Ensemble) -> _Shared:
+        if self._shared is None:
+            self._shared = _Shared(self.columns, ensemble)
+            self._answering = self._shared.answering
+        return self._shared
 
     def _outside(self, ensemble: Ensemble) -> Bools | None:
         """Per store and column: it leaves its limits, or left them and is not well back inside; None if none."""
@@ -110,14 +160,9 @@ class Script:
 
     def _bounds(self, ensemble: Ensemble) -> tuple[Floats, Floats, Floats, Floats]:
         if self._limits is None:
-            layout = ensemble.layout
-            managed = layout.managed[: layout.real, None]
-            low, high = layout.low[: layout.real], layout.high[: layout.real]
-            room = MARGIN * (high - low)
-            never, always = (np.where(managed, value, bound) for value, bound in ((-np.inf, low), (np.inf, high)))
             columns = self.columns.stop - self.columns.start
-            never, always, low, high = (np.repeat(bound, columns, axis=1) for bound in (never, always, low + room, high - room))
-            self._limits = never, always, low, high
+            low, high, low_again, high_again = (np.repeat(bound, columns, axis=1) for bound in _limits_of(ensemble.layout))
+            self._limits = low, high, low_again, high_again
         return self._limits
 
     def _answers(self, ensemble: Ensemble, left: Bools, rows: Rows = EVERY) -> tuple[Bools, Bools | None]:
@@ -186,6 +231,13 @@ class Script:
             news = (order != self.orders[self._given]) | (asked != self._targets[self._given])
             fresh &= news if self._answering is None else news | self._answering
         self._given = step
+        if compiled is not None:
+            shared = self._shared_with(ensemble)
+            last = compiled.order(shared.arrays[ensemble.tick_number % 2], shared.sizes, fresh, order, asked)
+            if last >= 0:
+                ensemble.local_due(last)
+            self._ask(ensemble, shared.adjusted.nonzero()[0])
+            return
         rows = fresh.nonzero()[0]
         if not rows.size:
             return
@@ -223,11 +275,23 @@ class Script:
             return
         rows = rows[changes]
         ensemble.setpoint[rows, self.columns] = target[changes]
+        self._ask(ensemble, rows)
+
+    def _ask(self, ensemble: Ensemble, rows: Ints) -> None:
+        """Machines that were told another set-point are to be asked."""
         ensemble.alike[rows] = False
         blocks = ensemble.layout.blocks
         for number in dict.fromkeys(ensemble.layout.block_of[rows].tolist()):
             if not blocks[number].per_tick:
                 ensemble.ask_later(blocks[number])
+
+
+def _limits_of(layout: Layout) -> tuple[Floats, Floats, Floats, Floats]:
+    """Low and high of every store that no machine manages, and where it is well back inside; columns."""
+    managed = layout.managed[: layout.real, None]
+    low, high = layout.low[: layout.real], layout.high[: layout.real]
+    room = MARGIN * (high - low)
+    return np.where(managed, -np.inf, low), np.where(managed, np.inf, high), low + room, high - room
 
 
 def of_plan(plan: Plan, layout: Layout, columns: slice, *, steps: int, step_s: float, first_only: bool = False) -> Script:
