@@ -50,8 +50,8 @@ class Switches:
         self._mark: Ints = np.zeros(stores, dtype=np.int64)
         self._crowded: Bools = np.zeros(stores, dtype=bool)
         self._count = np.arange(self._triggers * futures)
-        self._cells: Ints = np.zeros(self._change.size, dtype=np.int64)
         compiled = rounds is not None and not layout.companions and ensemble.audit is None
+        self._cells: Ints = np.zeros(self._change.size if compiled else 0, dtype=np.int64)
         self._arrays = self._for_rounds(ensemble) if compiled else None
 
     def _flat(self, ensemble: Ensemble) -> None:
