@@ -1,10 +1,14 @@
-"""The one compiled part; everything else about the package is in `pyproject.toml`."""
+"""The compiled parts; everything else about the package is in `pyproject.toml`."""
 
 from setuptools import Extension, setup
 
+# Each is optional: without a C compiler the package installs all the same and does the same in NumPy, bit for bit, see
+# docs/decisions/compiled-where-a-compiler-is.md. No contraction: a product and a sum stay two roundings.
+COMPILED = ("forecasting.walk", "twin_sim.orders", "twin_sim.rounds")
+
 setup(
     ext_modules=[
-        # optional: without a C compiler the package installs all the same, see docs/decisions/forecasting.md
-        Extension("forecasting.walk", ["forecasting/walk.c"], extra_compile_args=["-O3", "-ffp-contract=off"], optional=True)
+        Extension(name, [f"{name.replace('.', '/')}.c"], extra_compile_args=["-O3", "-ffp-contract=off"], optional=True)
+        for name in COMPILED
     ]
 )
