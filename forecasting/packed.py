@@ -64,6 +64,8 @@ class PackedForest:
         Mean of each leaf's training values, shape (leaves,).
     trees, depth
         How many; levels of the deepest.
+    columns
+        How many it learned from.
     """
 
     word: Nodes
@@ -73,14 +75,23 @@ class PackedForest:
     mean: Floats
     trees: int
     depth: int
+    columns: int
 
     def leaves(self, x: npt.NDArray[np.float32]) -> Nodes:
-        """Number of the leaf of each row in each tree, shape (n, trees)."""
+        """Number of the leaf of each row in each tree, shape (n, trees).
+
+        Raises
+        ------
+        ValueError
+            If the rows have more or fewer columns than it learned from; so do `means` and `quantiles`.
+        """
         rows = max(1, _PATHS_AT_ONCE // self.trees)
         parts = [self._leaves(x[first : first + rows]) for first in range(0, len(x), rows)]
         return np.concatenate(parts) if parts else np.zeros((0, self.trees), dtype=np.int64)
 
     def _leaves(self, x: npt.NDArray[np.float32]) -> Nodes:
+        if x.shape[1] != self.columns:
+            raise ValueError(f"the forest learned from {self.columns} columns, the rows have {x.shape[1]}")
         if walk is None:
             return self.leaf.take(self._walked(x), mode="clip").reshape(len(x), self.trees)
         found = np.empty((len(x), self.trees), dtype=np.int64)
@@ -186,6 +197,7 @@ def pack(trees: Sequence[Any], x: npt.NDArray[np.float32], y: Floats, kept: int,
         mean=np.concatenate([part.value[:, 0, 0] for part in parts])[old[ends]],
         trees=len(parts),
         depth=depth,
+        columns=x.shape[1],
     )
 
 

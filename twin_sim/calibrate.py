@@ -7,13 +7,23 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from plant.assets import Asset
 from plant.errors import DataError
 from plant.site import Site
 from plant.table import Table
 from twin_sim.calibrate_check import credibility, level_checks
 from twin_sim.calibrate_groups import GroupLaw, groups_of, learn, parameters, regimes
 from twin_sim.calibrate_heat import learn_net, machines_believed, nets
-from twin_sim.calibrate_machines import MachineLaw, believed, learned_machine, machine_law, metered
+from twin_sim.calibrate_machines import (
+    LEAST_ROWS,
+    MachineLaw,
+    believed,
+    kind_of,
+    learned_machine,
+    machine_law,
+    metered,
+    sizes,
+)
 from twin_sim.calibrate_stores import learn_flow, learn_store
 from twin_sim.calibration import Calibration, LearnedStore
 
@@ -46,8 +56,9 @@ def calibrate(site: Site, history: Table) -> Calibration:
     early, late = history.before(split), history.since(split)
     laws, judged = _laws(site, history), _laws(site, early)
     alone, unseen = _alone(site, history, laws)
-    alone_judged, _ = _alone(site, early, judged)
     machines = tuple(learned_machine(law) for law in alone)
+    known = {machine.asset for machine in machines if machine.parameters}
+    alone_judged = [law for law in _alone(site, early, judged)[0] if law.asset.name in known and not law.doubts]
     warm = nets(site)
     heated = {store.name for net in warm for store in net.stores}
     stores = tuple(learn_store(site, store, history) for store in site.stores if store.name not in heated)
@@ -63,7 +74,7 @@ def calibrate(site: Site, history: Table) -> Calibration:
         end=end,
         assets=(
             *(learned for law in laws for learned in parameters(law)),
-            *machines,
+            *(machine for machine in machines if machine.parameters),
             *(learned for found in heat for learned in found.assets),
         ),
         groups=tuple(regimes(law) for law in laws),
@@ -79,7 +90,7 @@ def calibrate(site: Site, history: Table) -> Calibration:
         ),
         words=(
             *_words(site, laws, stores, tuple(flow.words for flow in flows)),
-            *(f"{name} was hardly seen running: an hour of it would tell its power and output" for name in unseen),
+            *unseen,
             *(machine.words for machine in machines if machine.words),
             *(words for found in heat for words in found.words),
         ),
@@ -87,21 +98,37 @@ def calibrate(site: Site, history: Table) -> Calibration:
 
 
 def _laws(site: Site, table: Table) -> list[GroupLaw]:
-    """Curves of groups and of machines that were seen at the set-points that they can be given."""
+    """Curves of groups and of machines that were seen at the set-points that they can be given, or have no sizes instead."""
     found = (learn(site, name, assets, table) for name, assets in groups_of(site))
     return [law for law in found if law is not None and (len(law.adjustable) > 1 or _tried(law))]
 
 
 def _tried(law: GroupLaw) -> bool:
-    return law.adjustable[0] or law.observed.assets[0].tags.setpoint_write is None
+    (asset,) = law.observed.assets
+    return law.adjustable[0] or asset.tags.setpoint_write is None or not sizes(kind_of(asset))
 
 
 def _alone(site: Site, table: Table, laws: Sequence[GroupLaw]) -> tuple[list[MachineLaw], tuple[str, ...]]:
-    """Sizes of metered machines without a curve of their own or of a group, and the names of those that hardly ran."""
+    """Sizes of metered machines without a curve of their own or of a group, and words on those of which nothing is known."""
     taken = {asset.name for law in laws for asset in law.observed.assets}
     taken |= {asset.name for _, assets in groups_of(site) for asset in assets if len(assets) > 1}
-    found = {asset.name: machine_law(site, asset, table) for asset in metered(site, table) if asset.name not in taken}
-    return [law for law in found.values() if law is not None], tuple(name for name, law in found.items() if law is None)
+    found, words = [], []
+    for asset in metered(site):
+        missing = [tag for tag in (asset.tags.power, asset.tags.output) if tag not in table.columns]
+        law = None if missing or asset.name in taken else machine_law(site, asset, table)
+        if law is not None:
+            found.append(law)
+        elif asset.name not in taken:
+            words.append(f"{asset.name} keeps the site file's power and output: {_why(asset, missing)}")
+    return found, tuple(words)
+
+
+def _why(asset: Asset, missing: Sequence[str | None]) -> str:
+    if missing:
+        return f"the history has no column {missing[0]!r}"
+    if not sizes(kind_of(asset)):
+        return f"no single number of a {asset.kind} scales them"
+    return f"it runs and gives in fewer than {LEAST_ROWS} readings; some hours of it would tell"
 
 
 def _sizes(site: Site, stores: tuple[LearnedStore, ...]) -> dict[str, float]:

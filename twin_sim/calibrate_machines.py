@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from plant.assets import Asset
 from plant.errors import DataError
@@ -28,6 +29,10 @@ GIVES_SHARE = 0.3
 """A machine gives where its meter shows more than this share of what the site file promises."""
 TOO_FAR = 3.0
 """A machine that is so many times larger or smaller than stated is not the one that the site file means."""
+SCATTERED = 0.15
+"""Scatter of measured over stated above which a machine without a running tag may have run in part of its readings."""
+WHOLE = 0.999
+"""A running tag above this says that a machine ran all through a row, below the rest of it that it stood."""
 Z95 = 1.96
 
 
@@ -51,13 +56,29 @@ class MachineLaw:
     """None where nobody meters it."""
     standby_kw: float
     rows: int
+    told: bool = True
+    """Whether a running tag says when it works, or nobody meters what it gives."""
+
+    @property
+    def ratios(self) -> tuple[Ratio, ...]:
+        """Of power, and of output where it is metered."""
+        return (self.power,) if self.output is None else (self.power, self.output)
+
+    @property
+    def doubts(self) -> str:
+        """Why this is hardly the machine that the site file means; empty where it may be."""
+        if not all(1.0 / TOO_FAR < ratio.factor < TOO_FAR for ratio in self.ratios):
+            off = " and ".join(f"{ratio.factor:.3g}" for ratio in self.ratios)
+            return f"{off} times the site file's {'power' if self.output is None else 'power and output'}; check units and meters"
+        scatter = max(ratio.spread / ratio.factor for ratio in self.ratios)
+        if not self.told and scatter > SCATTERED:
+            return f"its readings scatter by {scatter:.0%} as if it ran in part of them; a running tag would tell when it works"
+        return ""
 
 
-def metered(site: Site, table: Table) -> tuple[Asset, ...]:
-    """Machines with meters of their own for power and output, of kinds that have sizes."""
-    return tuple(
-        asset for asset in site.assets if {asset.tags.power, asset.tags.output} <= table.columns.keys() and sizes(kind_of(asset))
-    )
+def metered(site: Site) -> tuple[Asset, ...]:
+    """Machines with meters of their own for power and output."""
+    return tuple(asset for asset in site.assets if asset.tags.power is not None and asset.tags.output is not None)
 
 
 def machine_law(site: Site, asset: Asset, table: Table) -> MachineLaw | None:
@@ -66,7 +87,7 @@ def machine_law(site: Site, asset: Asset, table: Table) -> MachineLaw | None:
     None, too, for kinds whose power does not simply grow with one of their numbers.
     """
     power, (stated, promised) = table.columns[asset.tags.power or ""], stated_work(site, asset, table)
-    rows, resting = works(site, asset, table), ~runs(asset, table) & np.isfinite(power)
+    rows, resting = works(site, asset, table), _steady(asset, table, on=False) & np.isfinite(power)
     if rows.sum() < LEAST_ROWS or not sizes(kind_of(asset)):
         return None
     given = table.columns.get(asset.tags.output or "")
@@ -74,8 +95,9 @@ def machine_law(site: Site, asset: Asset, table: Table) -> MachineLaw | None:
         asset=asset,
         power=_ratio(power[rows], stated[rows]),
         output=None if given is None else _ratio(given[rows], promised[rows]),
-        standby_kw=float(np.median(power[resting])) if resting.any() else 0.0,
+        standby_kw=max(0.0, float(np.median(power[resting]))) if resting.any() else 0.0,
         rows=int(rows.sum()),
+        told=given is None or asset.tags.running in table.columns,
     )
 
 
@@ -89,8 +111,20 @@ def works(site: Site, asset: Asset, table: Table) -> Booleans:
     rows = runs(asset, table) & np.isfinite(power) & (stated > 0.0)
     given = table.columns.get(asset.tags.output or "")
     if given is not None:
-        rows &= (np.abs(given) > GIVES_SHARE * np.abs(promised)) & (table.columns.get(asset.tags.running or "", np.ones(1)) >= 1.0)
+        rows &= (promised != 0.0) & (np.abs(given) > GIVES_SHARE * np.abs(promised)) & _steady(asset, table, on=True)
     return np.asarray(rows)
+
+
+def _steady(asset: Asset, table: Table, *, on: bool) -> Booleans:
+    """Rows in which a machine ran, or stood, all through; without a running tag those in the midst of others."""
+    column = table.columns.get(asset.tags.running or "")
+    if column is not None:
+        return np.asarray(column >= WHOLE) if on else np.asarray(column <= 1.0 - WHOLE)
+    state = np.asarray(runs(asset, table) == on)
+    steady: Booleans = state.copy()
+    steady[1:] &= state[:-1]
+    steady[:-1] &= state[1:]
+    return steady
 
 
 def _ratio(measured: Floats, stated: Floats) -> Ratio:
@@ -126,7 +160,7 @@ def believed(law: MachineLaw, site: Site, table: Table, time: datetime, bound: f
     """CV(RMSE) and NMBE of a machine's power over the rows of a table in which it works; None where it does not."""
     power, (stated, _) = table.columns[law.asset.tags.power or ""], stated_work(site, law.asset, table)
     rows = works(site, law.asset, table)
-    if not rows.any():
+    if not rows.any() or power[rows].mean() <= 0.0:
         return None
     actual, error = power[rows], stated[rows] * law.power.factor - power[rows]
     mean = float(actual.mean())
@@ -142,34 +176,36 @@ def believed(law: MachineLaw, site: Site, table: Table, time: datetime, bound: f
 
 
 def learned_machine(law: MachineLaw) -> LearnedAsset:
-    """Rated and standby power, and rated output where it is metered, in the words of a calibration."""
-    kind = kind_of(law.asset)
+    """Rated and standby power, and rated output where it is metered, in the words of a calibration; nothing that cannot be."""
+    kind, name = kind_of(law.asset), law.asset.name
+    if law.doubts:
+        return LearnedAsset(asset=name, words=f"{name}: {law.doubts}; nothing was learned")
     own = sizes(kind)
-    ratios = (law.power,) if law.output is None else (law.power, law.output)
-    if not all(1.0 / TOO_FAR < ratio.factor < TOO_FAR for ratio in ratios):
-        off = " and ".join(f"{ratio.factor:.3g}" for ratio in ratios)
-        words = (
-            f"{law.asset.name} measures {off} times the site file's power and output: check units and meters; nothing was learned"
-        )
-        return LearnedAsset(asset=law.asset.name, words=words)
-    powers = np.array([own[name][: len(ratios)] for name in own], dtype=np.float64).T
-    inverse = np.linalg.pinv(powers)
-    shares = inverse @ np.log([ratio.factor for ratio in ratios])
-    spreads = np.sqrt(inverse**2 @ np.square([ratio.spread / ratio.factor for ratio in ratios]))
-    learned = [
-        _learned(name, float(getattr(kind, name)) * float(np.exp(share)), Z95 * float(spread), law.rows)
-        for name, share, spread in zip(own, shares, spreads, strict=True)
-        if powers[:, list(own).index(name)].any()
-    ]
-    return LearnedAsset(asset=law.asset.name, parameters=(*learned, _learned("standby_kw", law.standby_kw, 0.0, law.rows)))
+    exponents = np.array([scales[: len(law.ratios)] for scales in own.values()], dtype=np.float64).T
+    inverse = np.linalg.pinv(exponents)
+    shares = inverse @ np.log([ratio.factor for ratio in law.ratios])
+    spreads = np.sqrt(inverse**2 @ np.square([ratio.spread / ratio.factor for ratio in law.ratios]))
+    found = tuple(
+        _learned(number, float(getattr(kind, number)) * float(np.exp(share)), Z95 * float(spread), law.rows)
+        for number, share, spread, scales in zip(own, shares, spreads, exponents.T, strict=True)
+        if scales.any()
+    )
+    try:
+        TypeAdapter(type(kind)).validate_python({**law.asset.spec, **{item.name: item.value for item in found}})
+    except ValidationError as error:
+        first = error.errors()[0]
+        would = f"{first['loc'][-1]} {first['input']:.4g} ({first['msg']})"
+        words = f"{name}: its meters would make {would}; check them; nothing was learned"
+        return LearnedAsset(asset=name, words=words)
+    return LearnedAsset(asset=name, parameters=(*found, _learned("standby_kw", law.standby_kw, 0.0, law.rows)))
 
 
 def _learned(name: str, value: float, within: float, rows: int) -> Learned:
     return Learned(
         name=name,
-        value=round(value, 4),
-        low=round(value * (1.0 - within), 4),
-        high=round(value * (1.0 + within), 4),
+        value=float(f"{value:.6g}"),
+        low=float(f"{value * (1.0 - within):.6g}"),
+        high=float(f"{value * (1.0 + within):.6g}"),
         unit="kW" if name.endswith("_kw") else "per h" if name.endswith("_per_h") else "",
         samples=rows,
     )
@@ -183,7 +219,7 @@ def sizes(kind: AssetModel) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for name in kind.uncertain:
         halved = dataclasses.replace(cast(Any, kind), **{name: 0.5 * float(getattr(kind, name))})
-        seen = np.array([_exponents(kind, halved, setpoint) for setpoint in (0.7, 1.0)])
+        seen = np.array([_exponents(kind, halved, setpoint) for setpoint in (0.9, 1.0)])
         whole = np.round(seen[0])
         if np.allclose(seen, whole, atol=1e-6) and whole.any():
             found[name] = (int(whole[0]), int(whole[1]))

@@ -142,14 +142,14 @@ class Judge:
             shown = historian.table(tuple(running.values()), self.situation.time, until, step_s=self.situation.step_s)
         times = np.array([instant64(each.time) for each in seen])
         steps = instant64(self.situation.time) + np.arange(self.situation.steps) * np.timedelta64(round(self.situation.step_s), "s")
-        newest = np.clip(np.searchsorted(times, steps, side="right") - 1, 0, None)
-        prices = {name: np.array([_risks(each).get(name, 0.0) for each in seen])[newest] for name in running}
         self._hours = self.situation.step_s / 3600.0
-        self._price, self._ran = prices, {name: np.nan_to_num(shown.columns[tag]) for name, tag in running.items()}
+        told, read = (np.clip(np.searchsorted(known, steps, side="right") - 1, 0, None) for known in (times, shown.times))
+        self._price = {name: np.array([_risks(each).get(name, 0.0) for each in seen])[told] for name in running}
+        self._ran = {name: np.nan_to_num(shown.columns[tag])[read] for name, tag in running.items()}
 
     def risked(self) -> float:
         """What our running hours risked, hazard × consequence."""
-        return float(sum((self._price[name][: ran.size] * ran).sum() for name, ran in self._ran.items()) * self._hours)
+        return float(sum((self._price[name] * ran).sum() for name, ran in self._ran.items()) * self._hours)
 
     def bound(self, *, risky: bool = False) -> float:
         """The bound on the bill, or on bill and risk together."""

@@ -256,7 +256,7 @@ class OpcuaServer:
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Without garbage collection: the standard address space is very many objects that all stay (1.9 s with it, 1.3 s without)."""
+    """Without garbage collection: the standard address space is very many objects that all stay: 1.3 s, with it 1.9."""
     was = gc.isenabled()
     gc.disable()
     try:

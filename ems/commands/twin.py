@@ -59,8 +59,8 @@ def calibrate(
             table = _file(loaded, history, _instant("--end", end), mapping, first, last)
         learned = learn(loaded.site, table)
         if not try_only:
+            model = SiteModel(loaded.site, learned)  # before it is kept: what cannot be must not become the newest
             historian.append("calibration", [learned], cycle="", time=learned.end)
-            model = SiteModel(loaded.site, learned)
             derive(historian, VirtualTags(loaded.site, stores=model.stores, flows=model.flows), loaded.site)
     console.emit(learned, as_json, tables(learned), "\n".join(learned.words))
 

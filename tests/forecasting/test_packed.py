@@ -109,3 +109,14 @@ def test_a_forest_that_does_not_fit_into_words_is_refused() -> None:
     _words(one + 2**24 - 2, one, one, 7)
     with pytest.raises(ValueError, match="64 bits"):
         _words(one + 2**24 - 1, one, one, 7)
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_rows_of_other_columns_are_refused(walk: ModuleType | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "walk", walk)
+    x = _features(np.random.default_rng(5), 200)
+    forest, y = _learned(RandomForestRegressor, x)
+    ours = _packed(forest, x, y)
+    for ask in (ours.leaves, ours.means, ours.quantiles):
+        with pytest.raises(ValueError, match="learned from 6 columns, the rows have 5"):
+            ask(x[:, :5])

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from datasets import works
+from datasets.repair import resample
 from ems.config import load
 from ems.demo import drivers_of
 from plant.kinds import find
 from plant.site import Site
-from plant.table import Table
+from plant.table import Floats, Table
 from twin_sim.calibrate import calibrate
 from twin_sim.calibrate_machines import sizes
 from twin_sim.calibration import Calibration
@@ -79,7 +80,7 @@ def test_it_is_judged_on_what_it_has_not_seen(learned: Calibration) -> None:
 
 def test_who_never_ran_keeps_its_numbers_and_is_named(site: Site, learned: Calibration) -> None:
     assert learned.of_asset("compressor_2") == {}
-    assert any(words.startswith("compressor_2 was hardly seen running") for words in learned.words)
+    assert any(words.startswith("compressor_2 keeps the site file's power and output: it runs") for words in learned.words)
     assert "receiver" not in {item.store for item in learned.level_checks}, "a store with an unknown inflow cannot be foretold"
 
 
@@ -87,8 +88,9 @@ def test_a_machine_of_another_size_is_doubted(site: Site, history: Table) -> Non
     wrong = {**history.columns, "line.power_kw": history.columns["line.power_kw"] * 1000.0}
     found = calibrate(site, Table(times=history.times, columns=wrong))
     assert found.of_asset("line") == {}
-    (words,) = (words for words in found.words if words.startswith("line measures"))
+    (words,) = (words for words in found.words if words.startswith("line: "))
     assert "check units and meters" in words
+    assert "line" not in {item.asset for item in found.credibility}, "nothing is judged of which nothing was learned"
 
 
 def test_store_sizes_are_not_off_by_the_reading_in_which_the_switch_falls(site: Site, history: Table) -> None:
@@ -116,7 +118,58 @@ def test_what_scales_power_and_output(kind: str, spec: dict[str, float], expecte
     assert sizes(find("twin_sim.assets", kind)(**spec)) == expected
 
 
-def test_noise_alone_is_no_history(site: Site, history: Table) -> None:
-    still = {name: np.zeros(len(history)) if name.startswith("line.") else column for name, column in history.columns.items()}
-    found = calibrate(site, Table(times=history.times, columns=still))
-    assert any(words.startswith("line was hardly seen running") for words in found.words)
+def changed(table: Table, **columns: Floats) -> Table:
+    return Table(
+        times=table.times, columns={**table.columns, **{name.replace("__", "."): column for name, column in columns.items()}}
+    )
+
+
+def test_a_machine_that_never_ran_is_named(site: Site, history: Table) -> None:
+    nothing = np.zeros(len(history))
+    found = calibrate(site, changed(history, line__power_kw=nothing, line__running=nothing, line__pieces_per_h=nothing))
+    assert any(words.startswith("line keeps the site file's") for words in found.words)
+
+
+def test_a_dead_power_meter_costs_only_its_own_machine(site: Site, history: Table) -> None:
+    found = calibrate(site, changed(history, line__power_kw=np.zeros(len(history))))
+    assert found.of_asset("line") == {}
+    assert found.of_asset("compressor_1")
+
+
+def test_a_meter_that_is_missing_is_named(site: Site, history: Table) -> None:
+    columns = {name: column for name, column in history.columns.items() if name != "line.pieces_per_h"}
+    found = calibrate(site, Table(times=history.times, columns=columns))
+    assert any("the history has no column 'line.pieces_per_h'" in words for words in found.words)
+
+
+def test_what_no_machine_can_be_is_not_learned(site: Site, history: Table) -> None:
+    """A heat meter that shows less heat than the power that makes it."""
+    found = calibrate(site, changed(history, hvac_hall__heat_kw=history.columns["hvac_hall.heat_kw"] / 2.9))
+    assert found.of_asset("hvac_hall") == {} or found.of_asset("hvac_hall")["cop"] > 1.0
+    offset = calibrate(site, changed(history, hvac_hall__power_kw=history.columns["hvac_hall.power_kw"] - 0.6))
+    assert offset.of_asset("hvac_hall")["standby_kw"] == 0.0
+    SiteModel(site, offset)
+    SiteModel(site, found)
+
+
+def test_one_odd_reading_spoils_nothing(site: Site, history: Table, learned: Calibration) -> None:
+    setpoint, given = history.columns["line.setpoint"].copy(), history.columns["line.pieces_per_h"].copy()
+    rows = np.flatnonzero(history.columns["line.running"] >= 1.0)[:2]
+    setpoint[rows], given[rows] = 0.0, 0.001
+    found = calibrate(site, changed(history, line__setpoint=setpoint, line__pieces_per_h=given))
+    assert found.of_asset("line")["power_kw"] == pytest.approx(learned.of_asset("line")["power_kw"], rel=0.01)
+    assert all(np.isfinite([item.low, item.high]).all() for machine in found.assets for item in machine.parameters)
+
+
+@pytest.mark.parametrize("tagged", [True, False])
+def test_means_of_an_hour_tell_the_same(site: Site, history: Table, tagged: bool) -> None:
+    """Hours in which a machine ran only in part are no measure of its size."""
+    hourly = resample(history, 3600.0)
+    names = set(hourly.columns) if tagged else {name for name in hourly.columns if not name.endswith(".running")}
+    found = calibrate(site, hourly.only(*names))
+    plant = differing(SiteModel(site), SEED, OFF)
+    for name in ("line", "hvac_hall"):
+        if found.of_asset(name):
+            assert found.of_asset(name)["power_kw"] == pytest.approx(getattr(plant.kind(name), "power_kw"), rel=0.05)  # noqa: B009
+            assert found.of_asset(name)["standby_kw"] < 6.0
+    assert found.of_asset("line")
