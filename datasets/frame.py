@@ -107,6 +107,12 @@ def to_frame(table: Table) -> pd.DataFrame:
     return pd.DataFrame(dict(table.columns), index=index)
 
 
+def by_date(table: Table, timezone: str) -> Table:
+    """Daily rows at the beginning of their local date, as if that clock were UTC: a day of 23 or 25 hours is a day like others."""
+    nearest = local_times(table.times, timezone) + np.timedelta64(12, "h")
+    return Table(times=nearest.astype("datetime64[D]").astype("datetime64[us]"), columns=table.columns)
+
+
 def read_csv(path: Path, *, time: str, columns: Sequence[str] = (), timezone_name: str | None = None) -> Loaded:
     """Read a CSV file (also compressed: .gz, .bz2, .xz, .zip) as a table.
 

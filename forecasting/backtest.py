@@ -101,7 +101,10 @@ def backtest(
     rows = days.values.shape[0]
     first = int(rows * (1 - protocol.test_share) + 1e-9)
     if first < 2 or first >= rows:
-        raise DataError(f"{target}: {rows} days cannot be parted into days to learn from and {protocol.test_share:.0%} to forecast")
+        share = f"{protocol.test_share:.0%}"
+        raise DataError(
+            f"{target}: of {rows} day(s) {share} are to be forecast; two at least must be left to learn from: give more days"
+        )
     truth = actual or history
     made, spent = [], [0.0, 0.0]
     names = [protocol.model] + (["seasonal_naive"] if protocol.model != "seasonal_naive" else [])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from forecasting.backtest import Backtest, Made
     from plant.table import Table, Times
 
+LONGEST_S = 7 * 86400.0
+"""Longest horizon of a backtest: days behind it are not laid out."""
 _EXAMPLE = "Example: ems forecast backtest --csv load.csv.gz --time time --target load_kw --country DE --out forecasts.csv"
 
 
@@ -51,28 +53,36 @@ def backtest(
     except ValueError as error:
         raise ConfigError(f"--horizon: {error}") from error
     columns = tuple(known or ())
+    if horizon_s > LONGEST_S:
+        raise ConfigError(f"--horizon: {horizon} is longer than {LONGEST_S / 86400:g} days")
+    if out is not None and not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.parent}")
     table, history, timezone_name, words = _read(csv, time, target, columns, timezone)
+    daily = table.step_s >= 86400
     protocol = Protocol(
-        horizon_s=horizon_s, test_share=test_share, model=model, refit_days=refit, seed=seed, timezone=timezone_name,
-        country=country, known=columns,
+        horizon_s=horizon_s, test_share=test_share, model=model, refit_days=refit, seed=seed,
+        timezone="UTC" if daily else timezone_name, country=country, known=columns,
     )  # fmt: skip
     found = run(history, target, protocol, actual=table, said=stderr.print)
     for line in (*words, *found.words):
         stderr.print(line)
     if out is not None:
-        write_rows(out, found.made[0], timezone_name)
+        write_rows(out, found.made[0], timezone_name, by_date=daily)
     emit(document(found), as_json, (_table(found),))
 
 
 def _read(
     csv: Path, time: str, target: str, known: tuple[str, ...], timezone: str | None
 ) -> tuple[Table, Table, str, tuple[str, ...]]:
-    """The file as it is, the same with dead sensors taken out of the target, its clock, and what is to be said."""
-    from datasets.frame import read_csv
+    """The file as it is, the same with dead sensors taken out of the target, its clock, and what is to be said.
+
+    Daily rows stand at their local dates as if the clock were UTC.
+    """
+    from datasets.frame import by_date, read_csv
     from datasets.repair import even, repaired
 
     loaded = read_csv(csv, time=time, columns=tuple(dict.fromkeys((target, *known))), timezone_name=timezone)
-    table = even(loaded.table)
+    table = even(by_date(loaded.table, loaded.timezone) if loaded.table.step_s >= 86400 else loaded.table)
     clean, (report,) = repaired(table.only(target))
     history = replace(table, columns={**table.columns, **clean.columns})
     taken = [f"{report.column}: {report.flat} rows of a dead sensor taken out"] if report.flat else []
@@ -104,15 +114,25 @@ def _table(found: Backtest) -> RichTable:
     return shown
 
 
-def write_rows(path: Path, made: Made, timezone_name: str) -> None:
-    """Every forecast as a row: issue_time, target_time, p10, p50, p90, actual, model; times with the site's offset."""
+def write_rows(path: Path, made: Made, timezone_name: str, *, by_date: bool = False) -> None:
+    """Every forecast as a row: issue_time, target_time, p10, p50, p90, actual, model; times with the site's offset.
+
+    Parameters
+    ----------
+    by_date
+        Times are local dates as if the clock were UTC.
+    """
     import pandas as pd
 
-    from datasets.frame import zone
+    from datasets.frame import utc_times, zone
     from plant.errors import ConfigError
 
     def stamped(times: Times) -> pd.Index:
-        wall = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(zone(timezone_name))
+        wall = (
+            pd.DatetimeIndex(utc_times(times, timezone_name) if by_date else times)
+            .tz_localize("UTC")
+            .tz_convert(zone(timezone_name))
+        )
         return wall.map(lambda time: time.isoformat())
 
     rows = pd.DataFrame(

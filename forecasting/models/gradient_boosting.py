@@ -54,6 +54,7 @@ class GradientBoosting(Forecaster):
         from sklearn.ensemble import HistGradientBoostingRegressor
 
         seen = cells.relative() if self.relative else cells
+        x = np.where(np.isfinite(seen.x).any(axis=0), seen.x, 0.0)  # scikit-learn cannot bin a column without a number
         with one_thread():
             boosters = tuple(
                 HistGradientBoostingRegressor(
@@ -66,7 +67,7 @@ class GradientBoosting(Forecaster):
                     min_samples_leaf=max(1, min(40, len(cells) // 20)),
                     early_stopping=False,
                     random_state=int(rng.integers(2**31)),
-                ).fit(seen.x, seen.y)
+                ).fit(x, seen.y)
                 for level in LEVELS
             )
         return Boosted(boosters=boosters, relative=self.relative)

@@ -87,7 +87,7 @@ def test_a_column_known_ahead_helps() -> None:
 def test_wrong_shares_and_short_series_are_refused_in_words() -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
         backtest(works(), "load_kw", Protocol(model="week_mean", test_share=1.5))
-    with pytest.raises(DataError, match="cannot be parted"):
+    with pytest.raises(DataError, match="two at least must be left"):
         backtest(works(days=2), "load_kw", Protocol(model="week_mean"))
 
 
@@ -106,3 +106,9 @@ def test_readings_at_half_past_keep_their_time() -> None:
     assert np.isfinite(made.actual).all()
     days = fold(late.times, late.columns["load_kw"], timezone="UTC", step_s=3600, calendar=Calendar())
     assert days.values.shape == (30, 24)
+
+
+def test_boosting_learns_where_a_feature_has_no_number_yet() -> None:
+    """Twelve days of quarter hours: what a fortnight ago was is known nowhere."""
+    found = backtest(works(days=12, step_s=900), "load_kw", Protocol(model="gradient_boosting"))
+    assert found.made[0].accuracy.mae > 0

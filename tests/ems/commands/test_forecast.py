@@ -64,6 +64,29 @@ def test_what_is_wrong_is_a_fault_of_the_products_own_kind(app: typer.Typer, fil
     unwritten = CliRunner().invoke(app, [*asked, "--target", "load_kw", "--model", "week_mean", "--out", str(nowhere)]).exception
     assert isinstance(unwritten, ConfigError)
     assert f"--out {nowhere}: " in str(unwritten)
+    far = CliRunner().invoke(app, [*asked, "--target", "load_kw", "--horizon", "14d"]).exception
+    assert isinstance(far, ConfigError)
+    assert str(far) == "--horizon: 14d is longer than 7 days"
+
+
+def test_days_of_23_and_25_hours_are_days_like_others(app: typer.Typer, tmp_path: Path) -> None:
+    """A works that rests at weekends, one row a day, over the end of summer time: what is known of a weekday holds after it."""
+    dates = pd.date_range("2025-08-04", periods=140, freq="D")
+    load = np.where(dates.day_of_week < 5, 100.0, 20.0)
+    found = {}
+    for begins in ("2025-08-04", "2025-01-06"):  # in summer, in winter
+        days = pd.date_range(begins, periods=140, freq="D")
+        file, out = tmp_path / "days.csv", tmp_path / "out.csv"
+        pd.DataFrame({"day": days.strftime("%Y-%m-%d"), "kwh": load}).to_csv(file, index=False)
+        asked = ["--csv", str(file), "--time", "day", "--target", "kwh", "--model", "week_mean", "--json", "--out", str(out)]
+        done = CliRunner().invoke(app, ["forecast", "backtest", *asked, "--timezone", "Europe/Berlin"])
+        assert done.exit_code == 0, done.output
+        found[begins] = json.loads(done.stdout)
+        rows = pd.read_csv(out)
+        assert rows["target_time"].str.slice(0, 10).tolist() == days.strftime("%Y-%m-%d").tolist()[-len(rows) :]
+        assert rows["target_time"].str.slice(11, 19).eq("00:00:00").all()
+        assert len(rows) == found[begins]["origins"] == 42
+    assert all(each["models"]["week_mean"]["mae"] < 1e-9 for each in found.values())
 
 
 def test_help_has_an_example(app: typer.Typer) -> None:
