@@ -12,6 +12,7 @@ install: .venv/product
 	@test -n "$(PYTHON)" || { echo "twin-ems needs Python 3.11 or newer with venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv >&2
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e . >&2
+	@$(BIN)/python -m compileall -qq anomaly connectors dashboard datasets ems forecasting plant policy twin_sim
 	@touch $@
 
 .venv/development: pyproject.toml .venv/product
