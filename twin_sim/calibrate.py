@@ -18,7 +18,6 @@ from twin_sim.calibrate_machines import (
     LEAST_ROWS,
     MachineLaw,
     believed,
-    kind_of,
     learned_machine,
     machine_law,
     metered,
@@ -26,6 +25,7 @@ from twin_sim.calibrate_machines import (
 )
 from twin_sim.calibrate_stores import learn_flow, learn_store
 from twin_sim.calibration import Calibration, LearnedStore
+from twin_sim.model import kind_of
 
 CHECK_SHARE = 0.15
 """The last part of the history, kept back for judging."""

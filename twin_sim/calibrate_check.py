@@ -13,7 +13,7 @@ from plant.site import Site
 from plant.table import Floats, Table
 from twin_sim.calibrate_cells import observe
 from twin_sim.calibrate_groups import GroupLaw
-from twin_sim.calibrate_machines import GIVES_SHARE, MachineLaw, drawn, fed, stated_work
+from twin_sim.calibrate_machines import MachineLaw, drawn, fed, gives, stated_work
 from twin_sim.calibrate_stores import metered_net_per_h
 from twin_sim.calibration import LevelCheck
 
@@ -96,8 +96,8 @@ def level_checks(
 def _given(law: MachineLaw, site: Site, table: Table) -> Floats:
     """Output per hour of a machine by its law while it gives; shape (rows,)."""
     _, stated = stated_work(site, law.asset, table)
-    gives = np.abs(np.nan_to_num(table.columns[law.asset.tags.output or ""])) > GIVES_SHARE * np.abs(stated)
-    return np.where(gives, stated * (1.0 if law.output is None else law.output.factor), 0.0)
+    at_work = gives(table.columns[law.asset.tags.output or ""], stated)
+    return np.where(at_work, stated * (1.0 if law.output is None else law.output.factor), 0.0)
 
 
 def _of(level: Mapping[str, Floats], store: Store | None, count: int) -> Floats:

@@ -19,13 +19,13 @@ from twin_sim.calibrate_machines import (
     drawn,
     even_times,
     fed,
-    kind_of,
     learned_machine,
     machine_law,
     runs,
     stated_work,
 )
 from twin_sim.calibration import Learned, LearnedAsset, LearnedFlow, LearnedStore
+from twin_sim.model import kind_of
 
 PARTS = 3
 """Parts of a step in which levels are foretold."""

@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Any, cast
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from plant.assets import Asset
-from plant.errors import DataError
-from plant.kinds import find
+from plant.errors import ConfigError, DataError
 from plant.mirror import Credibility
 from plant.physics import Conditions
 from plant.ports import AssetModel
@@ -20,6 +18,7 @@ from plant.site import Site
 from plant.table import Floats, Table
 from twin_sim.calibrate_cells import Booleans
 from twin_sim.calibration import Learned, LearnedAsset
+from twin_sim.model import kind_of
 
 STEP_S = 900.0
 RUNS_SHARE = 0.3
@@ -56,7 +55,7 @@ class MachineLaw:
     """None where nobody meters it."""
     standby_kw: float
     rows: int
-    told: bool = True
+    told: bool
     """Whether a running tag says when it works, or nobody meters what it gives."""
 
     @property
@@ -111,8 +110,13 @@ def works(site: Site, asset: Asset, table: Table) -> Booleans:
     rows = runs(asset, table) & np.isfinite(power) & (stated > 0.0)
     given = table.columns.get(asset.tags.output or "")
     if given is not None:
-        rows &= (promised != 0.0) & (np.abs(given) > GIVES_SHARE * np.abs(promised)) & _steady(asset, table, on=True)
+        rows &= gives(given, promised) & _steady(asset, table, on=True)
     return np.asarray(rows)
+
+
+def gives(given: Floats, promised: Floats) -> Booleans:
+    """Rows in which a meter shows a fair part of what the site file promises."""
+    return np.asarray((promised != 0.0) & (np.abs(given) > GIVES_SHARE * np.abs(promised)))
 
 
 def _steady(asset: Asset, table: Table, *, on: bool) -> Booleans:
@@ -191,12 +195,9 @@ def learned_machine(law: MachineLaw) -> LearnedAsset:
         if scales.any()
     )
     try:
-        TypeAdapter(type(kind)).validate_python({**law.asset.spec, **{item.name: item.value for item in found}})
-    except ValidationError as error:
-        first = error.errors()[0]
-        would = f"{first['loc'][-1]} {first['input']:.4g} ({first['msg']})"
-        words = f"{name}: its meters would make {would}; check them; nothing was learned"
-        return LearnedAsset(asset=name, words=words)
+        kind_of(law.asset, {item.name: item.value for item in found})
+    except ConfigError as error:
+        return LearnedAsset(asset=name, words=f"{name}: its meters would make {error}; check them; nothing was learned")
     return LearnedAsset(asset=name, parameters=(*found, _learned("standby_kw", law.standby_kw, 0.0, law.rows)))
 
 
@@ -232,11 +233,6 @@ def _exponents(kind: AssetModel, halved: AssetModel, setpoint: float) -> tuple[f
         ratios = np.array([other.power_kw / np.float64(one.power_kw), other.output_per_h / np.float64(one.output_per_h)])
         power, output = -np.log2(ratios)
     return float(power), float(output)
-
-
-def kind_of(asset: Asset) -> AssetModel:
-    """The physics of an asset with the site file's numbers."""
-    return cast(AssetModel, find("twin_sim.assets", asset.kind)(**asset.spec))
 
 
 def even_times(table: Table) -> Table:

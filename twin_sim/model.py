@@ -141,9 +141,20 @@ def _kind(asset: Asset, calibration: Calibration | None, specs: Mapping[str, flo
     found = kinds.find("twin_sim.assets", asset.kind)
     names = {item.name for item in dataclasses.fields(cast(Any, found))}
     learned = calibration.of_asset(asset.name) if calibration else {}
-    spec = {**asset.spec, **{name: value for name, value in learned.items() if name in names}, **specs}
+    return kind_of(asset, {**{name: value for name, value in learned.items() if name in names}, **specs})
+
+
+def kind_of(asset: Asset, numbers: Mapping[str, float] | None = None) -> AssetModel:
+    """The physics of an asset with the site file's numbers, some of them replaced.
+
+    Raises
+    ------
+    ConfigError
+        If no machine of the kind can have such numbers.
+    """
     try:
-        return cast(AssetModel, TypeAdapter(found).validate_python(spec))
+        kind: type = kinds.find("twin_sim.assets", asset.kind)
+        return cast(AssetModel, TypeAdapter(kind).validate_python({**asset.spec, **(numbers or {})}))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

