@@ -8,7 +8,7 @@ ARGS ?=
 
 install: .venv/product
 
-.venv/product: pyproject.toml setup.py $(wildcard */*.c)
+.venv/product: pyproject.toml setup.py $(wildcard */*.c */*.h)
 	@test -n "$(PYTHON)" || { echo "twin-ems needs Python 3.11 or newer with venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv >&2
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e . >&2

@@ -8,6 +8,12 @@ import numpy.typing as npt
 from plant.physics import Numbers, Working
 from plant.table import Floats
 from twin_sim.layout import Block, Layout, Reach
+from twin_sim.lived import Recorder
+
+try:
+    from twin_sim import ticks
+except ImportError:  # installed without a C compiler
+    ticks = None  # type: ignore[assignment]
 
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
@@ -74,6 +80,22 @@ class Cells:
         self.audit = Audit(len(layout.assets), futures) if audited else None
         self._allocate()
         self._constants()
+        self._held = None if ticks is None else self._for_ticks()
+        self._puts = self._held is not None and futures > 1 and not audited
+        """Whether what is compiled books what kinds say; NumPy adds up the machines of a single future in another order."""
+
+    def _for_ticks(self) -> object:
+        """The arrays that the compiled loops work on; without them NumPy does the same, to the last bit."""
+        layout = self.layout
+        arrays = (
+            self.want, self.released, self.producing, self.power, self.output, self.intake, self.run_power, self.run_output,
+            self.run_intake, self.bill_kw, self.late_kw, self.followed_kw, self.level, self.ahead, self.gain, self.bias,
+            self.unserved, self.wasted, self.decay, layout.bottom, layout.top, self.unit, self.per_rate, self.into_gain,
+            self.from_gain, layout.into, layout.out_of, layout.bill_of, layout.trigger_store, layout.trigger_sign,
+            layout.trigger_start, layout.trigger_stop, *layout.flow_ends, *layout.flow_rates, np.zeros(self.futures),
+        )  # fmt: skip
+        counts = len(layout.assets), layout.dummy + 1, len(layout.bills), layout.triggers, len(layout.flows)
+        return ticks.hold(arrays, self.futures, *counts)
 
     def _allocate(self) -> None:
         shape = (len(self.layout.assets), self.futures)
@@ -111,7 +133,7 @@ class Cells:
         share = np.where(rate > 1e-12, -np.expm1(-rate) / np.where(rate > 0, rate, 1.0), 1.0)
         self.per_rate = share * hours / layout.size
         self.decay[layout.real :] = 0.0
-        self._kept = np.repeat(self.decay, self.futures, axis=1)
+        self._kept = np.repeat(self.decay, self.futures, axis=1) if ticks is None else self.decay
         self._bottom, self._top = layout.bottom[:, 0], layout.top[:, 0]
         self.per_rate[layout.real : layout.dummy] = 1.0
         self.unit = layout.size.copy()
@@ -167,6 +189,11 @@ class Cells:
     def put(self, block: Block, working: Working) -> None:
         """Keep what the machines of a block would draw and give now; where that is news, book it for those that produce."""
         rows = block.rows
+        if self._puts:
+            taken = _doubles(working.input_per_h) if self.layout.has_inputs else None
+            where = rows.start, rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
+            ticks.put(self._held, *where, _doubles(working.power_kw), _doubles(working.output_per_h), taken)
+            return
         news = (
             _renewed(self.run_power[rows], working.power_kw),
             _renewed(self.run_output[rows], working.output_per_h),
@@ -212,14 +239,49 @@ class Cells:
             for own in moved:
                 self.gain[stores.start] += own
 
-    def flow(self) -> None:
+    def look_ahead(self) -> None:
+        """Levels at the end of the tick if no machine changes; no battery follows yet."""
+        if self._held is not None:
+            ticks.look_ahead(self._held, self.tick_number % 2)
+            return
+        np.multiply(self.level, self._kept, out=self.ahead)
+        self.ahead += self.gain
+        self.ahead += self.bias
+        self.followed_kw[:] = 0.0
+
+    def trigger(self) -> bool:
+        """Let released machines want what their level triggers say, if that is compiled."""
+        if self._held is None:
+            return False
+        ticks.trigger(self._held, self.tick_number % 2)
+        return True
+
+    def end(self, recorder: Recorder | None) -> None:
+        """End the tick: its power and the levels it leads to are kept, nothing is late any more."""
+        if self._held is not None:
+            places = (None, None, None, None) if recorder is None else recorder.places()
+            ticks.end(self._held, self.tick_number % 2, self.base_kw, *places)
+        else:
+            if recorder is not None:
+                recorder.take_power(self)
+            if self.any_late:
+                self.late_kw[:] = 0.0
+                self.any_late = False
+            self._flow()
+            self._bound()
+            if recorder is not None:
+                recorder.take_level(self)
+        self.level, self.ahead = self.ahead, self.level
+        self.tick_number += 1
+
+    def _flow(self) -> None:
         """What runs between stores by itself."""
         for source, target, constant, slope in self.layout.flows:
             rate = np.maximum(constant + slope * (self.level[source] - self.level[target]), 0.0)
             self.ahead[source] -= rate * self.per_rate[source]
             self.ahead[target] += rate * self.per_rate[target]
 
-    def bound(self) -> None:
+    def _bound(self) -> None:
         """No store below its bottom (what is missing is not served) or above its top (what is too much is lost)."""
         low = np.minimum.reduce(self.ahead, axis=1) < self._bottom
         if np.count_nonzero(low):
@@ -241,6 +303,11 @@ def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:
     moved *= producing
     booked += moved
     return moved
+
+
+def _doubles(numbers: Numbers) -> Numbers:
+    """What a kind says as a compiled loop can read it."""
+    return numbers if type(numbers) is float else np.ascontiguousarray(numbers, dtype=np.float64)
 
 
 def _renewed(run: Floats, now: Numbers) -> bool:

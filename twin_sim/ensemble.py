@@ -178,9 +178,7 @@ class Ensemble(Cells):
             self._ramps.move(self)
         if self._stale:
             self._ask_stale()
-        np.multiply(self.level, self._kept, out=self.ahead)
-        self.ahead += self.gain
-        self.ahead += self.bias
+        self.look_ahead()
         for script in self.scripts:
             script.look_ahead(self)
         self._local.decide(self)
@@ -188,21 +186,9 @@ class Ensemble(Cells):
         while number in self._calendar:
             for what, cells, at_s in self._calendar.pop(number):
                 self._happen(what, cells, at_s)
-        if self._followers:
-            self.followed_kw[:] = 0.0
-            for follower in self._followers:
-                follower.follow(self)
-        if self.recorder is not None:
-            self.recorder.take_power(self)
-        if self.any_late:
-            self.late_kw[:] = 0.0
-            self.any_late = False
-        self.flow()
-        self.bound()
-        self.level, self.ahead = self.ahead, self.level
-        if self.recorder is not None:
-            self.recorder.take_level(self)
-        self.tick_number = number + 1
+        for follower in self._followers:
+            follower.follow(self)
+        self.end(self.recorder)
 
     def _drive(self, step: int, time: datetime) -> None:
         """Outside values of a new step: demands, weather, loads, schedules, and the machines that depend on them."""
@@ -283,6 +269,11 @@ class Ensemble(Cells):
     def local_due(self, last_row: int) -> None:
         """Machines up to a row were given back: schedules and the like are looked at again."""
         self._local.look_again(last_row)
+
+    @property
+    def ramped(self) -> bool:
+        """Whether any machine keeps to a ramp."""
+        return self._ramps is not None
 
     def hold_for_ramps(self, change: Bools) -> None:
         """Machines that still go down to their lowest point do not stop yet."""

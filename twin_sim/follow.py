@@ -13,6 +13,11 @@ from twin_sim.assets.battery import Battery
 from twin_sim.cells import Bools, Ints
 from twin_sim.layout import Block
 
+try:
+    from twin_sim import batteries
+except ImportError:  # installed without a C compiler
+    batteries = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     from twin_sim.ensemble import Ensemble
 
@@ -57,6 +62,23 @@ class Follower:
         self._power, self._output = ensemble.power[rows], ensemble.output[rows]
         self._bill = ensemble.followed_kw[self.bills[0]]
         self._store, self._gain = int(block.stores[0]), float(self.per_rate[0, 0]) * len(self._on)
+        compiled = batteries is not None and ensemble.audit is None and ensemble.futures > 1
+        self._held = self._for_follow(ensemble) if compiled else None
+
+    def _for_follow(self, ensemble: Ensemble) -> object:
+        """The arrays that the compiled part works on; NumPy adds up the batteries of a single future in another order."""
+        each, layout, futures = self._each, ensemble.layout, ensemble.futures
+        sizes = (
+            each.share, each.most_kw, each.standby_kw, each.charging, each.discharging, each.room_kw, each.left_kw, each.top,
+            each.bottom, self.per_rate,
+        )  # fmt: skip
+        arrays = (
+            self._released, self._on, self._setpoint, self._power, self._output, ensemble.bill_kw, ensemble.late_kw,
+            ensemble.followed_kw, ensemble.level, ensemble.ahead, self.block.stores, self.bills,
+            *(np.array(size, dtype=np.float64) for size in sizes), *np.zeros((2, futures)),
+        )  # fmt: skip
+        counts = futures, len(self._on), layout.dummy + 1, len(layout.bills)
+        return batteries.hold(arrays, *counts, self._one is not None, self.one_bill, self._stands_by)
 
     def _sizes(self, ensemble: Ensemble) -> _Sizes:
         block, layout = self.block, ensemble.layout
@@ -85,6 +107,9 @@ class Follower:
 
     def follow(self, ensemble: Ensemble) -> None:
         """Set the batteries' power for the tick that begins."""
+        if self._held is not None:
+            batteries.follow(self._held, ensemble.tick_number % 2, ensemble.base_kw, ensemble.cap_kw)
+            return
         released, on, setpoint = self._released, self._on, self._setpoint
         local, running = np.count_nonzero(released), np.count_nonzero(on)
         same = local == released.size and running == on.size

@@ -141,6 +141,9 @@ class Layout:
         self.service_of = tuple(services)
         rows = {name: row for row, name in enumerate(self.store_names)}
         self.flows = tuple((rows[flow.source], rows[flow.target], flow.a_per_h or 0.0, flow.b_per_h or 0.0) for flow in model.flows)
+        """From, to, constant and slope of what runs between stores by itself."""
+        self.flow_ends = np.array([flow[:2] for flow in self.flows], dtype=np.int64).reshape(-1, 2).T.copy()
+        self.flow_rates = np.array([flow[2:] for flow in self.flows], dtype=np.float64).reshape(-1, 2).T.copy()
 
     def store_row(self, store: str | None, service: str | None) -> int:
         """Row that an output to a store, or straight to a service's demand, enters."""

@@ -9,7 +9,7 @@ import numpy as np
 from plant.table import Floats
 
 if TYPE_CHECKING:
-    from twin_sim.ensemble import Ensemble
+    from twin_sim.cells import Cells
 
 
 class Recorder:
@@ -26,22 +26,24 @@ class Recorder:
     def __init__(self, ticks: int, bills: int, stores: int, futures: int, *, levels: bool = True) -> None:
         self.kw: Floats = np.zeros((ticks, bills, futures))
         self.level: Floats = np.zeros((ticks if levels else 0, stores, futures))
+        self._lowest, self._highest = np.zeros((2, stores))
+        self.begin()
+
+    def begin(self) -> None:
+        """From the first tick on, whatever was kept before."""
         self._at = 0
-        self._seen: tuple[int, Floats, Floats] | None = None
+        self._lowest[:], self._highest[:] = np.inf, -np.inf
 
     def extremes(self) -> tuple[Floats, Floats]:
         """Lowest and highest level of every store in any future and tick so far, shape (stores,)."""
-        if self._seen is None or self._seen[0] != self._at:
-            kept = self.level[: self._at]
-            self._seen = self._at, kept.min(axis=0).min(axis=1), kept.max(axis=0).max(axis=1)
-        return self._seen[1], self._seen[2]
+        return self._lowest, self._highest
 
     @property
     def ticks(self) -> int:
         """Ticks kept so far."""
         return self._at
 
-    def take_power(self, ensemble: Ensemble) -> None:
+    def take_power(self, ensemble: Cells) -> None:
         """Keep the power of the tick that begins."""
         if self._at >= self.kw.shape[0]:
             return
@@ -50,8 +52,19 @@ class Recorder:
         kw += ensemble.followed_kw
         kw[0] += ensemble.base_kw
 
-    def take_level(self, ensemble: Ensemble) -> None:
+    def take_level(self, ensemble: Cells) -> None:
         """Keep the levels at the end of the tick."""
         if self._at < self.level.shape[0]:
-            self.level[self._at] = ensemble.level[: self.level.shape[1]]
+            level = ensemble.ahead[: self.level.shape[1]]
+            self.level[self._at] = level
+            np.minimum(self._lowest, np.minimum.reduce(level, axis=1), out=self._lowest)
+            np.maximum(self._highest, np.maximum.reduce(level, axis=1), out=self._highest)
         self._at += 1
+
+    def places(self) -> tuple[Floats | None, Floats | None, Floats | None, Floats | None]:
+        """Where the power and the levels of this tick are to be put, with lowest and highest so far; None: not kept."""
+        at, kw, level = self._at, self.kw, self.level
+        self._at = at + 1
+        if at >= len(level):
+            return (kw[at] if at < len(kw) else None), None, None, None
+        return kw[at], level[at], self._lowest, self._highest

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from plant.table import Floats
 from twin_sim.cells import Bools
+from twin_sim.layout import Reach
 from twin_sim.outside import Outside
 
 if TYPE_CHECKING:
@@ -27,10 +29,16 @@ class LocalControllers:
         self._outside, self._layout = outside, outside.layout
         self._scheduled: Bools = np.zeros((0, 1), dtype=bool)
         self._due = True
-        self._crossed: Bools = np.zeros((2, self._layout.triggers, outside.futures), dtype=bool)
         rows = outside.schedule_rows
         self._schedules = slice(rows[0], rows[-1] + 1) if rows.size else None
-        layout, (below, above) = self._layout, self._crossed
+        self._crossed: Bools = np.zeros((2, 0, 0), dtype=bool)
+        self._groups: list[tuple[Reach, Floats, Floats, Floats, Bools, Bools]] = []
+
+    def _group(self) -> None:
+        """Triggers by the stores that they look at, and room for who has crossed his."""
+        layout, outside = self._layout, self._outside
+        self._crossed = np.zeros((2, layout.triggers, outside.futures), dtype=bool)
+        below, above = self._crossed
         few = layout.triggers * outside.futures <= FEW_CELLS
         groups = [(slice(0, layout.triggers), layout.trigger_store)] if few else layout.trigger_groups
         start, stop = (np.repeat(edge, outside.futures, axis=1) for edge in (layout.trigger_start, layout.trigger_stop))
@@ -52,7 +60,9 @@ class LocalControllers:
     def decide(self, ensemble: Ensemble) -> None:
         """Set what released machines should do in the tick that begins."""
         layout, count = self._layout, self._layout.triggers
-        if count:
+        if count and not ensemble.trigger():
+            if not self._groups:
+                self._group()
             for stores, sign, start, stop, is_below, is_above in self._groups:
                 level = ensemble.ahead[stores]
                 if layout.signed:

@@ -15,6 +15,11 @@ from plant.table import Floats
 from twin_sim.drivers import Drivers
 from twin_sim.layout import Block, Layout, Reach
 
+try:
+    from twin_sim import ticks
+except ImportError:  # installed without a C compiler
+    ticks = None  # type: ignore[assignment]
+
 Ints = npt.NDArray[np.int64]
 EVERYTHING = frozenset({"level", "input_level", "health"})
 MILD_C = 15.0
@@ -117,28 +122,36 @@ class Outside:
         terms += [(slice(row, row + 1), column, -share * float(per_rate[row, 0])) for row, column, share in self._demands]
         terms += [(slice(row, row + 1), column, -float(per_rate[row, 0])) for row, column in self._hidden]
         seen = set(np.flatnonzero(self.layout.loss_a * per_rate).tolist())
-        self._constant = [(bias[row], float(bias[row, 0])) for row in sorted(seen)]
-        self._terms: list[tuple[Floats, Floats | float, Floats, bool]] = []
+        made: list[ticks.Term] = [(row, row + 1, bias[row, :1].copy(), None, False) for row in sorted(seen)]
         for rows, column, factor in terms:
-            own = set(range(rows.start, rows.stop))
-            into_by = (bias[rows.start], np.asarray(factor).item()) if len(own) == 1 else (bias[rows], factor)
-            self._terms.append((*into_by, column, not own & seen))
-            seen |= own
+            factors = np.broadcast_to(factor, (rows.stop - rows.start, 1))
+            values = np.ascontiguousarray(column, dtype=np.float64)
+            for adds in (False, True):
+                for own in _runs([row for row in range(rows.start, rows.stop) if (row in seen) is adds]):
+                    part = factors[own.start - rows.start : own.stop - rows.start].copy()
+                    made.append((own.start, own.stop, part, values, adds))
+            seen.update(range(rows.start, rows.stop))
+        self._bias, self._terms = bias, tuple(made)
+        self._gains = None if ticks is None else ticks.terms(bias, self._terms)
 
     def bias(self, step: int) -> None:
         """The same at a driver step."""
-        for into, constant in self._constant:
-            into[:] = constant
-        for into, factor, column, alone in self._terms:
-            if alone:
-                np.multiply(factor, column[step], out=into)
-            else:
+        if self._gains is not None:
+            ticks.bias(self._gains, step)
+            return
+        for first, end, factor, column, adds in self._terms:
+            into = self._bias[first:end]
+            if column is None:
+                into[:] = factor
+            elif adds:
                 np.add(into, factor * column[step], out=into)
+            else:
+                np.multiply(factor, column[step], out=into)
 
     def base_kw(self, step: int) -> Floats:
         """Power that is not simulated, shape (futures,) or (1,)."""
         column = self.drivers.tags.get(self.base or "")
-        return np.zeros(1) if column is None else np.asarray(column[step])
+        return np.zeros(1) if column is None else np.ascontiguousarray(column[step], dtype=np.float64)
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1); the same array as before where nothing has changed."""
@@ -214,6 +227,8 @@ def _stacked(rows: list[Floats | None], futures: int) -> Floats:
 
 def _runs(found: list[int]) -> list[slice]:
     """Rising rows as slices of neighbours, which NumPy reaches without copying."""
+    if not found:
+        return []
     ends = [place for place in range(1, len(found)) if found[place] != found[place - 1] + 1]
     bounds = zip([0, *ends], [*ends, len(found)], strict=True)
     return [slice(found[first], found[last - 1] + 1) for first, last in bounds]

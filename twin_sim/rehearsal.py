@@ -9,9 +9,7 @@ import numpy as np
 from plant.kpi import SECONDS_PER_HOUR
 from plant.orders import Action, Bound, Plan, Spread, Verdict, Violation
 from plant.situation import Situation
-from plant.table import Floats
 from plant.times import steps_between
-from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
 from twin_sim.figures import figures, spreads
 from twin_sim.futures import draw
@@ -28,6 +26,8 @@ TICK_S = 900.0
 REFRESH_S = 3600.0
 LOST_SHARE = 4
 """One column of lost contact for so many futures."""
+_spare: list[Recorder] = []
+"""The recorder of the last rehearsal, of which nothing is left but its memory: the next one need not ask for some anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,6 @@ class Lived:
 
     recorder: Recorder
     ensemble: Ensemble
-    drivers: Drivers
     futures: int
     lost: int
     tick_s: float
@@ -87,7 +86,7 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
     commanded = {command.asset for command in plan.commands}
     believed = [max(0.0, 1.0 - item.cv_rmse) for item in situation.credibility if item.asset in commanded]
     refused = tuple(item.violation for item in judged if item.refuses)
-    return Verdict(
+    verdict = Verdict(
         plan_id=plan.id,
         ok=not refused,
         violations=refused,
@@ -101,6 +100,8 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
         words=_words(judged),
         worst=worst_future(situation, lived, refused[0]) if refused else None,
     )
+    _spare[:] = [lived.recorder]
+    return verdict
 
 
 def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TICK_S) -> Lived:
@@ -112,12 +113,11 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     drawn_steps = int(np.ceil(watched_s / situation.step_s))
     futures = control.futures
     lost = max(1, futures // LOST_SHARE)
-    drivers = draw(situation, model, futures=futures, steps=drawn_steps, seed=situation.seed)
-    repeated = _repeated(drivers, futures, lost)
     layout = layout_of(model, with_loads=situation.load_target is None)
     ticks = int(np.ceil(watched_s / tick_s))
     columns = 2 * futures + lost
-    recorder = Recorder(ticks, len(layout.bills), layout.real, columns)
+    drivers = draw(situation, model, futures=futures, steps=drawn_steps, seed=situation.seed, columns=columns)
+    recorder = _recorder(ticks, len(layout.bills), layout.real, columns)
     followed = of_plan(plan, layout, slice(0, futures), steps=steps, step_s=situation.step_s)
     hard = (limit.high for limit in situation.limits if limit.name == "import_kw" and limit.asset is None and limit.price is None)
     followed.import_kw = next(hard, None)
@@ -129,7 +129,7 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     )
     ensemble = Ensemble(
         layout,
-        repeated,
+        drivers,
         futures=columns,
         start=situation.time,
         tick_s=tick_s,
@@ -141,9 +141,16 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     )
     ensemble.run(ticks * tick_s - 1e-6)
     followed_s = steps * situation.step_s
-    return Lived(
-        recorder=recorder, ensemble=ensemble, drivers=drivers, futures=futures, lost=lost, tick_s=tick_s, followed_s=followed_s
-    )
+    return Lived(recorder=recorder, ensemble=ensemble, futures=futures, lost=lost, tick_s=tick_s, followed_s=followed_s)
+
+
+def _recorder(ticks: int, bills: int, stores: int, columns: int) -> Recorder:
+    """An empty recorder, the spare one if it is as large."""
+    if _spare and (_spare[0].kw.shape, _spare[0].level.shape) == ((ticks, bills, columns), (ticks, stores, columns)):
+        found = _spare.pop()
+        found.begin()
+        return found
+    return Recorder(ticks, bills, stores, columns)
 
 
 def nothing(layout: Layout, columns: slice, situation: Situation) -> Script:
@@ -156,28 +163,6 @@ def nothing(layout: Layout, columns: slice, situation: Situation) -> Script:
         orders=np.full((1, count), -1, dtype=np.int8),
         setpoints=np.full((1, count), np.nan),
         guarded=False,
-    )
-
-
-def _repeated(drivers: Drivers, futures: int, lost: int) -> Drivers:
-    """The same draws for every group of columns."""
-    take = np.concatenate([np.arange(futures), np.arange(futures), np.arange(lost)])
-
-    def wide(array: Floats) -> Floats:
-        return array if array.shape[1] == 1 else np.concatenate([array, array, array[:, :lost]], axis=1)
-
-    failures = tuple(
-        type(item)(asset=item.asset, future=column, at=item.at, until=item.until)
-        for item in drivers.failures
-        for column in np.flatnonzero(take == item.future).tolist()
-    )
-    return Drivers(
-        start=drivers.start,
-        step_s=drivers.step_s,
-        tags={name: wide(array) for name, array in drivers.tags.items()},
-        losses={name: wide(array) for name, array in drivers.losses.items()},
-        health={name: wide(array) for name, array in drivers.health.items()},
-        failures=failures,
     )
 
 

@@ -1,16 +1,14 @@
 /* A round of twin_sim/switching.py in C: the same operations on the same numbers in the same order, so every bit is the same. */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "held.h"
 #include <math.h>
-#include <stdint.h>
 
 typedef struct { /* in this order they come */
     /* assets × futures */
     uint8_t *on, *want, *producing, *released, *failed;
     int64_t *starts;
     double *since_s, *idle, *run_power, *run_output, *run_intake, *power, *output, *intake;
-    /* bills × futures, stores × futures */
+    /* bills × futures, stores × futures; levels of now and of the tick's end change places from tick to tick */
     double *bill_kw, *late_kw, *gain, *level, *ahead;
     /* assets; `hold_s` and `edges` twice: off, on */
     double *hold_s, *edges, *sign, *start_kw, *into_gain, *from_gain;
@@ -21,13 +19,78 @@ typedef struct { /* in this order they come */
     double *late;
 } Arrays;
 
-#define COUNT ((Py_ssize_t)(sizeof(Arrays) / sizeof(void *)))
+enum { CELLS, BILLS, LEVELS, ASSETS, TWICE, TRIGGERS };
+
+static const Run RUNS[] = {{CELLS, 1, 5},  {CELLS, 8, 9},    {BILLS, 8, 2},  {LEVELS, 8, 3}, {TWICE, 8, 2}, {TRIGGERS, 8, 1},
+                           {ASSETS, 8, 3}, {TRIGGERS, 8, 1}, {ASSETS, 8, 3}, {ASSETS, 1, 2}, {CELLS, 8, 2}, {LEVELS, 8, 1},
+                           {CELLS, 8, 1}};
 
 typedef struct {
     Py_ssize_t futures, rows, triggers;
     double now_s, tick_s, still;
-    int broken, inputs;
+    int broken, inputs, energetic;
 } Tick;
+
+typedef struct {
+    Buffers buffers;
+    Arrays a;
+    Tick t;
+} Held;
+
+PyDoc_STRVAR(hold_doc, "hold(arrays, futures, rows, triggers, stores, bills, tick_s, still, inputs)\n--\n\n"
+                       "The arrays of an ensemble, held for `due` and `change`.");
+
+static PyObject *hold(PyObject *module, PyObject *args)
+{
+    PyObject *tuple, *capsule;
+    Py_ssize_t stores, bills;
+    Held *h = PyMem_Calloc(1, sizeof *h);
+    (void)module;
+    if (!h)
+        return PyErr_NoMemory();
+    Tick *t = &h->t;
+    if (!PyArg_ParseTuple(args, "O!nnnnnddp:hold", &PyTuple_Type, &tuple, &t->futures, &t->rows, &t->triggers, &stores, &bills,
+                          &t->tick_s, &t->still, &t->inputs)) {
+        PyMem_Free(h);
+        return NULL;
+    }
+    const Py_ssize_t sizes[] = {t->rows * t->futures, bills * t->futures, stores * t->futures, t->rows, 2 * t->rows, t->triggers};
+    capsule = capsule_of(&h->buffers, "rounds", tuple, &h->a, RUNS, LENGTH(RUNS), sizes);
+    for (Py_ssize_t row = 0; capsule && row < t->rows; row++)
+        t->energetic |= h->a.start_kw[row] > 0.0;
+    return capsule;
+}
+
+/* Find the cells that are to change; most machines stay as they are, so many are looked at at once. */
+WIDE static Py_ssize_t find(const Arrays *a, Py_ssize_t size, int broken)
+{
+    enum { AT_ONCE = 64 };
+    Py_ssize_t many = 0;
+    for (Py_ssize_t first = 0; first < size; first += AT_ONCE) {
+        const Py_ssize_t end = first + AT_ONCE < size ? first + AT_ONCE : size;
+        uint8_t any = 0;
+        for (Py_ssize_t cell = first; cell < end; cell++)
+            any |= (broken ? a->want[cell] & ~a->failed[cell] : a->want[cell]) ^ a->on[cell];
+        for (Py_ssize_t cell = first; any && cell < end; cell++)
+            if ((broken ? a->want[cell] & ~a->failed[cell] : a->want[cell]) != a->on[cell])
+                a->cells[many++] = cell;
+    }
+    return many;
+}
+
+PyDoc_STRVAR(due_doc, "due(held, broken)\n--\n\n"
+                      "Put the cells that are to change, whether or not they may yet, into `cells`; how many.");
+
+static PyObject *due(PyObject *module, PyObject *args)
+{
+    PyObject *capsule;
+    int broken;
+    const Held *h;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "Op:due", &capsule, &broken) || !(h = PyCapsule_GetPointer(capsule, "rounds")))
+        return NULL;
+    return PyLong_FromSsize_t(find(&h->a, h->t.rows * h->t.futures, broken));
+}
 
 /* Place of the store whose level triggers a cell under local control, else -1. */
 static inline int64_t place_of(const Arrays *a, const Tick *t, int64_t cell, int64_t row)
@@ -50,9 +113,10 @@ static Py_ssize_t locate(const Arrays *a, const Tick *t, Py_ssize_t many)
         const int64_t cell = a->cells[number];
         row = row_of(t, cell, row);
         const int64_t side = row + a->on[cell] * t->rows;
-        double late = (a->since_s[cell] + a->hold_s[side] - t->now_s) / t->tick_s;
-        if (!(late < 1.0) && !(t->broken && a->failed[cell]))
+        const double wait_s = a->since_s[cell] + a->hold_s[side] - t->now_s;
+        if (!(wait_s < t->tick_s) && !(t->broken && a->failed[cell])) /* just where their quotient is not below 1 */
             continue;
+        double late = wait_s / t->tick_s;
         late = late > 1.0 ? 1.0 : late > 0.0 ? late : 0.0;
         const int64_t place = place_of(a, t, cell, row);
         if (place >= 0) {
@@ -123,6 +187,8 @@ static void apply(const Arrays *a, const Tick *t, Py_ssize_t go)
         a->late_kw[bill] -= moved * late;
         flow(a->output + cell, a->run_output[cell] * once, a->into_gain[row], 1.0 - late, a->gain + into, a->ahead + into);
     }
+    if (!t->inputs && !t->energetic)
+        return;
     for (int64_t number = 0, row = 0; number < go; number++) { /* after all outputs: the order of the sums */
         const int64_t cell = a->cells[number];
         row = row_of(t, cell, row);
@@ -145,7 +211,8 @@ static Py_ssize_t look_again(const Arrays *a, const Tick *t, Py_ssize_t go, Py_s
         const int64_t cell = a->waiting[number];
         row = row_of(t, cell, row);
         const uint8_t held = a->on[cell];
-        const double level = a->ahead[place_of(a, t, cell, row)] * a->sign[row], edge = a->edges[row + held * t->rows] * a->sign[row];
+        const double level = a->ahead[place_of(a, t, cell, row)] * a->sign[row];
+        const double edge = a->edges[row + held * t->rows] * a->sign[row];
         if ((held ? level > edge : level < edge) || (t->broken && a->failed[cell]))
             a->cells[go + still++] = cell;
         else
@@ -154,37 +221,41 @@ static Py_ssize_t look_again(const Arrays *a, const Tick *t, Py_ssize_t go, Py_s
     return still;
 }
 
-PyDoc_STRVAR(change_doc, "change(arrays, many, futures, rows, triggers, now_s, tick_s, still, broken, inputs)\n--\n\n"
-                         "One round over the first `many` cells: how many changed, and how many behind them are still to change.");
+PyDoc_STRVAR(change_doc, "change(held, odd, first, many, now_s, broken)\n--\n\n"
+                         "One round over so many cells: how many changed, and how many behind them are still to change.");
 
 static PyObject *change(PyObject *module, PyObject *args)
 {
-    PyObject *tuple, *counts = NULL;
-    Py_ssize_t many, held = 0;
-    Tick t;
-    Arrays a;
-    Py_buffer buffer[COUNT];
+    PyObject *capsule;
+    int odd, broken;
+    Py_ssize_t first, many;
+    double now_s;
     (void)module;
-    if (!PyArg_ParseTuple(args, "O!nnnndddpp:change", &PyTuple_Type, &tuple, &many, &t.futures, &t.rows, &t.triggers, &t.now_s,
-                          &t.tick_s, &t.still, &t.broken, &t.inputs))
+    if (!PyArg_ParseTuple(args, "Opnndp:change", &capsule, &odd, &first, &many, &now_s, &broken))
         return NULL;
-    if (PyTuple_GET_SIZE(tuple) != COUNT)
-        return PyErr_Format(PyExc_ValueError, "%zd arrays are needed", COUNT);
-    while (held < COUNT && PyObject_GetBuffer(PyTuple_GET_ITEM(tuple, held), buffer + held, PyBUF_CONTIG) == 0) {
-        ((void **)&a)[held] = buffer[held].buf;
-        held++;
+    const Held *h = PyCapsule_GetPointer(capsule, "rounds");
+    if (!h)
+        return NULL;
+    if (first < 0 || many < 0 || first + many > h->t.rows * h->t.futures)
+        return PyErr_Format(PyExc_ValueError, "there are no cells %zd to %zd", first, first + many);
+    Arrays a = h->a;
+    Tick t = h->t;
+    t.now_s = now_s;
+    t.broken = broken;
+    a.cells += first;
+    if (odd) {
+        a.level = h->a.ahead;
+        a.ahead = h->a.level;
     }
-    if (held == COUNT) {
-        const Py_ssize_t may = locate(&a, &t, many), go = part(&a, &t, may);
-        apply(&a, &t, go);
-        counts = Py_BuildValue("nn", go, look_again(&a, &t, go, may - go));
-    }
-    while (held > 0)
-        PyBuffer_Release(buffer + --held);
-    return counts;
+    const Py_ssize_t may = locate(&a, &t, many), go = part(&a, &t, may);
+    apply(&a, &t, go);
+    return Py_BuildValue("nn", go, look_again(&a, &t, go, may - go));
 }
 
-static PyMethodDef methods[] = {{"change", change, METH_VARARGS, change_doc}, {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {{"hold", hold, METH_VARARGS, hold_doc},
+                                {"due", due, METH_VARARGS, due_doc},
+                                {"change", change, METH_VARARGS, change_doc},
+                                {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rounds", "A round of twin_sim/switching.py, compiled.", 0, methods,
                                         NULL, NULL, NULL, NULL};
 

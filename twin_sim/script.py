@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -36,29 +36,28 @@ class _Shared:
 
     Attributes
     ----------
-    arrays
-        In even and in odd ticks: levels of now and of the tick's end change places.
-    sizes
-        Machines, stores with limits, the row that takes what goes nowhere, columns in all, the first of the script, how many.
+    held
+        What the compiled part holds of them.
+    answering
+        Per asset: some column of it does not follow its order.
     adjusted
         Per asset: the orders given last changed its set-point in some column.
     """
 
-    def __init__(self, columns: slice, ensemble: Ensemble) -> None:
+    def __init__(self, columns: slice, orders: npt.NDArray[np.int8], targets: Floats, ensemble: Ensemble) -> None:
         layout = ensemble.layout
         count, width = len(layout.assets), columns.stop - columns.start
-        self.sizes = count, layout.real, layout.dummy, ensemble.futures, columns.start, width
         self.answering: Bools = np.zeros(count, dtype=bool)
         self.adjusted: Bools = np.zeros(count, dtype=bool)
-        low, high, low_again, high_again = _limits_of(layout)
         middle = 0.5 * (layout.low[: layout.real] + layout.high[: layout.real])
         left: Bools = np.zeros((layout.dummy + 1, width), dtype=bool)
-        before = left, ensemble.on, ensemble.want, ensemble.released, ensemble.setpoint
-        behind = (
-            low, high, low_again, high_again, middle, layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted,
+        levels = (ensemble.level, ensemble.ahead)[:: 1 if ensemble.tick_number % 2 == 0 else -1]
+        arrays = (
+            left, ensemble.on, ensemble.want, ensemble.released, ensemble.setpoint, *levels, *_limits_of(layout), middle,
+            layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted, np.zeros(layout.dummy + 1, dtype=bool),
+            orders, targets,
         )  # fmt: skip
-        now, ahead = (ensemble.level, ensemble.ahead)[:: 1 if ensemble.tick_number % 2 == 0 else -1]
-        self.arrays: tuple[tuple[npt.NDArray[Any], ...], ...] = (*before, ahead, *behind), (*before, now, *behind)
+        self.held = compiled.hold(arrays, count, layout.real, layout.dummy, ensemble.futures, columns.start, width, len(orders))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,7 +125,7 @@ class Script:
             return
         if compiled is not None:
             shared = self._shared_with(ensemble)
-            last = compiled.look_ahead(shared.arrays[ensemble.tick_number % 2], shared.sizes)
+            last = compiled.look_ahead(shared.held, ensemble.tick_number % 2)
             if last >= 0:
                 ensemble.local_due(last)
         else:
@@ -136,7 +135,7 @@ class Script:
 
     def _shared_with(self, ensemble: Ensemble) -> _Shared:
         if self._shared is None:
-            self._shared = _Shared(self.columns, ensemble)
+            self._shared = _Shared(self.columns, self.orders, self._asked(ensemble.layout), ensemble)
             self._answering = self._shared.answering
         return self._shared
 
@@ -223,37 +222,43 @@ class Script:
 
         Orders that stand are not given again, unless some column did not follow them.
         """
-        layout, order = ensemble.layout, self.orders[step]
-        if self._targets is None:
-            self._targets = np.where(np.isnan(self.setpoints), layout.nominal, self.setpoints)
-        asked, fresh = self._targets[step], order != KEEP
-        if self._given >= 0:
-            news = (order != self.orders[self._given]) | (asked != self._targets[self._given])
-            fresh &= news if self._answering is None else news | self._answering
-        self._given = step
+        layout = ensemble.layout
+        given, self._given = self._given, step
         if compiled is not None:
             shared = self._shared_with(ensemble)
-            last = compiled.order(shared.arrays[ensemble.tick_number % 2], shared.sizes, fresh, order, asked)
+            last, adjusted = compiled.order(shared.held, ensemble.tick_number % 2, step, given)
             if last >= 0:
                 ensemble.local_due(last)
-            self._ask(ensemble, shared.adjusted.nonzero()[0])
+            if adjusted:
+                self._ask(ensemble, shared.adjusted.nonzero()[0])
             return
+        targets = self._asked(layout)
+        order, asked, fresh = self.orders[step], targets[step], self.orders[step] != KEEP
+        if given >= 0:
+            news = (order != self.orders[given]) | (asked != targets[given])
+            fresh &= news if self._answering is None else news | self._answering
         rows = fresh.nonzero()[0]
         if not rows.size:
             return
-        given = (order[rows] != LOCAL)[:, None]
+        follows = (order[rows] != LOCAL)[:, None]
         runs = (order[rows] == RUN)[:, None]
         if self._answering is not None:
             self._answering[rows] = False
         if self._left is not None:
             local, rests = self._answers(ensemble, self._left, rows)
-            given = np.greater(given, local)
+            follows = np.greater(follows, local)
             if rests is not None:
-                given, runs = given | rests, runs & ~rests
+                follows, runs = follows | rests, runs & ~rests
                 local |= rests
             self._note(rows, np.logical_or.reduce(local, axis=1))
-        self._order(ensemble, rows, given, runs)
-        self._adjust(ensemble, rows, np.where(given, asked[rows, None], layout.nominal[rows, None]))
+        self._order(ensemble, rows, follows, runs)
+        self._adjust(ensemble, rows, np.where(follows, asked[rows, None], layout.nominal[rows, None]))
+
+    def _asked(self, layout: Layout) -> Floats:
+        """The set-points of all steps, nominal where none is stated."""
+        if self._targets is None:
+            self._targets = np.where(np.isnan(self.setpoints), layout.nominal, self.setpoints)
+        return self._targets
 
     def _order(self, ensemble: Ensemble, rows: Ints, given: Bools, runs: Bools) -> None:
         """Put some machines on orders or under local control; `given` and `runs` have a column, or one for all."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from plant.table import Floats
 from twin_sim.cells import Bools, Ints
@@ -52,7 +51,7 @@ class Switches:
         self._count = np.arange(self._triggers * futures)
         compiled = rounds is not None and not layout.companions and ensemble.audit is None
         self._cells: Ints = np.zeros(self._change.size if compiled else 0, dtype=np.int64)
-        self._arrays = self._for_rounds(ensemble) if compiled else None
+        self._held = self._for_rounds(ensemble) if compiled else None
 
     def _flat(self, ensemble: Ensemble) -> None:
         """The arrays of all machines as seen by flat indices."""
@@ -69,11 +68,14 @@ class Switches:
 
         A machine whose trigger is first crossed because another one changed in this tick changes in the next.
         """
+        if self._held is not None:
+            self._switch_compiled(ensemble)
+            return
         cells = self._due(ensemble)
         for _ in range(ROUNDS):
             if not cells.size:
                 return
-            cells = self._round(ensemble, cells) if self._arrays is None else self._compiled(ensemble, cells)
+            cells = self._round(ensemble, cells)
         self._want[cells] = self._on[cells]
 
     def _due(self, ensemble: Ensemble) -> Ints:
@@ -86,37 +88,46 @@ class Switches:
         ensemble.hold_for_ramps(self._change)
         return self._changing.nonzero()[0]
 
-    def _for_rounds(self, ensemble: Ensemble) -> tuple[tuple[npt.NDArray[Any], ...], ...]:
-        """The arrays of a compiled round in even and in odd ticks: levels of now and of the tick's end change places."""
+    def _for_rounds(self, ensemble: Ensemble) -> object:
+        """The arrays of compiled rounds, held for them."""
         layout, size = ensemble.layout, self._change.size
-        before = (
+        arrays = (
             ensemble.on, ensemble.want, ensemble.producing, ensemble.released, ensemble.failed, ensemble.starts, ensemble.since_s,
             ensemble.idle, ensemble.run_power, ensemble.run_output, ensemble.run_intake, ensemble.power, ensemble.output,
-            ensemble.intake, ensemble.bill_kw, ensemble.late_kw, ensemble.gain,
-        )  # fmt: skip
-        behind = (
+            ensemble.intake, ensemble.bill_kw, ensemble.late_kw, ensemble.gain, ensemble.level, ensemble.ahead,
             self._hold_s, self._edges, layout.trigger_sign, ensemble.start_kw, ensemble.into_gain, ensemble.from_gain,
             layout.trigger_store, layout.bill_of, layout.into, layout.out_of, self._slow, ensemble.follows,
             self._cells, np.zeros(size, dtype=np.int64), np.full(ensemble.gain.size, -1, dtype=np.int64), np.zeros(size),
         )  # fmt: skip
-        level, ahead = ensemble.level, ensemble.ahead
-        return (*before, level, ahead, *behind), (*before, ahead, level, *behind)
+        counts = self._futures, self._rows, self._triggers, layout.dummy + 1, len(layout.bills)
+        return rounds.hold(arrays, *counts, ensemble.tick_s, STILL, layout.has_inputs)
 
-    def _compiled(self, ensemble: Ensemble, cells: Ints) -> Ints:
-        """What `_round` does."""
-        assert self._arrays is not None
+    def _switch_compiled(self, ensemble: Ensemble) -> None:
+        """What `switch` does."""
+        number = ensemble.tick_number
+        first, many = 0, self._compiled_due(ensemble)
+        for _ in range(ROUNDS):
+            if not many:
+                return
+            changed, many = rounds.change(self._held, number % 2, first, many, number * ensemble.tick_s, ensemble.broken)
+            ensemble.any_late = True
+            if self._warming:
+                cells = self._cells[first : first + changed]
+                rows = cells // self._futures
+                slow = self._starting_slowly(rows, self._on[cells] & ~ensemble.follows[rows])
+                if slow is not None:
+                    ensemble.warm_up(cells, rows, slow, self._since_s[cells])
+            first += changed
+        cells = self._cells[first : first + many]
+        self._want[cells] = self._on[cells]
+
+    def _compiled_due(self, ensemble: Ensemble) -> int:
+        """Put the cells that are to change where compiled rounds look for them; how many."""
+        if not ensemble.ramped:
+            return rounds.due(self._held, ensemble.broken)
+        cells = self._due(ensemble)
         self._cells[: cells.size] = cells
-        number, tick_s = ensemble.tick_number, ensemble.tick_s
-        sizes, flags = (self._futures, self._rows, self._triggers), (ensemble.broken, ensemble.layout.has_inputs)
-        changed, waiting = rounds.change(self._arrays[number % 2], cells.size, *sizes, number * tick_s, tick_s, STILL, *flags)
-        ensemble.any_late = True
-        if self._warming:
-            cells = self._cells[:changed]
-            rows = cells // self._futures
-            slow = self._starting_slowly(rows, self._on[cells] & ~ensemble.follows[rows])
-            if slow is not None:
-                ensemble.warm_up(cells, rows, slow, self._since_s[cells])
-        return self._cells[changed : changed + waiting]
+        return cells.size
 
     def _round(self, ensemble: Ensemble, cells: Ints) -> Ints:
         """Change those that may and that no other on their store precedes.

@@ -70,6 +70,18 @@ def test_draws_depend_on_their_seed_alone_whatever_was_drawn_before() -> None:
     assert not np.array_equal(first, other)
 
 
+def test_more_columns_hold_the_same_futures_again() -> None:
+    of = site(mtbf_h=40.0)
+    model, now = SiteModel(of), situation(of, band=5.0)
+    once = draw(now, model, futures=30, steps=48, seed=3)
+    again = draw(now, model, futures=30, steps=48, seed=3, columns=70)
+    assert np.array_equal(again.tags["load"], np.concatenate([once.tags["load"]] * 2 + [once.tags["load"][:, :10]], axis=1))
+    assert once.failures
+    assert [failure.at for failure in again.failures if failure.future >= 60] == [
+        failure.at for failure in once.failures if failure.future < 10
+    ]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.35, 0.5, 0.95, 1.0])
 def test_quantile_is_that_of_numpy_to_the_last_bit(share: float) -> None:
     rng = np.random.default_rng(2)
