@@ -12,7 +12,7 @@ typedef struct { /* in this order they come */
     int64_t *stores, *bills;
     double *share, *most, *standby, *charging, *discharging, *room_kw, *left_kw, *top, *bottom, *per_rate;
     /* a future each */
-    double *others, *sum;
+    double *others, *scratch;
 } Arrays;
 
 enum { CELLS, BILLS, LEVELS, BATTERIES, FUTURES };
@@ -82,27 +82,32 @@ typedef struct { /* who is under local control, and who runs: any, all of them *
 } Who;
 
 /* Power of one battery (of all that are alike) at the connection, and what it moves in its store. */
-WIDE static void answer(const Held *h, Who who, Py_ssize_t row, const double *level, const double *cap)
+WIDE static void answer(const Held *h, Who who, Py_ssize_t row, const double *restrict level, const double *restrict cap)
 {
     const Arrays *a = &h->a;
     const Py_ssize_t futures = h->futures, first = row * futures;
+    const int stands_by = h->stands_by;
     const double share = a->share[row], most = a->most[row], standby = a->standby[row], top = a->top[row];
     const double bottom = a->bottom[row], room_kw = a->room_kw[row], left_kw = a->left_kw[row];
     const double charging = a->charging[row], discharging = a->discharging[row];
     const uint8_t *restrict released = a->released + first, *restrict on = a->on + first;
     const double *restrict others = a->others;
     double *restrict setpoint = a->setpoint + first, *restrict given = a->power + first, *restrict output = a->output + first;
+    double *restrict scratch = a->scratch;
     for (Py_ssize_t i = 0; i < futures; i++) {
-        const double told = setpoint[i], wanted = others[i] * -share;
-        double power = who.all ? wanted : who.any ? (wanted - told) * released[i] + told : told;
-        if (cap)
-            power = lower(power, share * (cap[i] - others[i]) - standby);
+        const double wanted = others[i] * -share;
+        scratch[i] = who.all ? wanted : who.any ? (wanted - setpoint[i]) * released[i] + setpoint[i] : setpoint[i];
+    }
+    for (Py_ssize_t i = 0; cap && i < futures; i++)
+        scratch[i] = lower(scratch[i], share * (cap[i] - others[i]) - standby);
+    for (Py_ssize_t i = 0; i < futures; i++) {
+        double power = scratch[i];
         power = lower(power, higher(lower((top - level[i]) * room_kw, most), 0.0));
         power = higher(power, lower(higher((bottom - level[i]) * left_kw, -most), 0.0));
-        setpoint[i] = released[i] ? power : told;
+        setpoint[i] = released[i] ? power : setpoint[i];
         power = who.run ? power : power * on[i];
         output[i] = higher(power, 0.0) * charging + lower(power, 0.0) * discharging;
-        given[i] = h->stands_by ? power + standby : power;
+        given[i] = stands_by ? power + standby : power;
     }
 }
 
@@ -130,7 +135,7 @@ WIDE static void put_each(const Held *h, double *ahead)
     const Arrays *a = &h->a;
     for (Py_ssize_t row = 0; row < h->batteries; row++) {
         const double *power = a->power + row * h->futures, *output = a->output + row * h->futures, per_rate = a->per_rate[row];
-        double *billed = h->one_bill ? a->sum : a->followed_kw + a->bills[row] * h->futures;
+        double *billed = h->one_bill ? a->scratch : a->followed_kw + a->bills[row] * h->futures;
         double *level = ahead + a->stores[row] * h->futures;
         for (Py_ssize_t i = 0; i < h->futures; i++) {
             billed[i] = h->one_bill && row == 0 ? power[i] : billed[i] + power[i];
@@ -138,7 +143,7 @@ WIDE static void put_each(const Held *h, double *ahead)
         }
     }
     for (Py_ssize_t i = 0; h->one_bill && i < h->futures; i++)
-        a->followed_kw[a->bills[0] * h->futures + i] += a->sum[i];
+        a->followed_kw[a->bills[0] * h->futures + i] += a->scratch[i];
 }
 
 PyDoc_STRVAR(follow_doc, "follow(held, odd, base_kw, cap_kw)\n--\n\n"

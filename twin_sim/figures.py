@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def figures(situation: Situation, model: SiteModel, lived: Lived) -> Mapping[str, Floats]:
     """Energy, cost, peak, CO2, share served, starts of each column that was lived through; arrays (columns,)."""
     kw = np.ascontiguousarray(np.moveaxis(lived.recorder.kw[: lived.recorder.ticks], 0, -1))
-    total, prices, tick_s = kw.sum(axis=0), situation.prices, lived.tick_s
+    total = kw[0] if len(kw) == 1 else kw.sum(axis=0)
+    prices, tick_s = situation.prices, lived.tick_s
     energy, export = _along(prices.energy, lived), _along(prices.export, lived)
     cost = energy_cost(kw[0], energy, export, tick_s)
     for number, name in enumerate(lived.ensemble.layout.bills[1:], start=1):
@@ -64,6 +65,8 @@ def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
     gone = round(gone_s / lived.tick_s)
     before = situation.prices.open_window_kwh * 3600.0 / lived.tick_s / gone if gone else 0.0
     padded = np.concatenate([np.full((*total.shape[:-1], gone), before), total], axis=-1) if gone else total
+    if per_window == 1 and padded.size:
+        return padded
     whole = padded.shape[-1] // per_window * per_window
     if not whole:
         return np.asarray(padded.mean(axis=-1, keepdims=True))

@@ -64,9 +64,9 @@ static inline PyObject *capsule_of(Buffers *buffers, const char *name, PyObject 
     return capsule;
 }
 
-/* Loops over neighbouring numbers, compiled for the vectors of several processors and chosen when loaded: the same bits, sooner. */
+/* Loops over neighbouring numbers, compiled for two widths of vectors and chosen when loaded: the same bits, sooner. */
 #if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
-#define WIDE __attribute__((target_clones("arch=skylake-avx512", "avx2", "default")))
+#define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
 #endif

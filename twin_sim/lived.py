@@ -43,6 +43,11 @@ class Recorder:
         """Ticks kept so far."""
         return self._at
 
+    def site_kw(self) -> Floats:
+        """Power of the site in every tick so far, all bills together, shape (ticks, futures)."""
+        kw = self.kw[: self._at]
+        return kw[:, 0] if kw.shape[1] == 1 else kw.sum(axis=1)
+
     def take_power(self, ensemble: Cells) -> None:
         """Keep the power of the tick that begins."""
         if self._at >= self.kw.shape[0]:

@@ -149,7 +149,7 @@ def service_amounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) ->
         if service.unserved_price == 0:
             continue
         rows = [row for row, name in enumerate(layout.service_of) if name == service.name]
-        demanded, unserved = total[rows].sum(axis=0), ensemble.unserved[rows].sum(axis=0)
+        demanded, unserved = _together(total, rows), _together(ensemble.unserved, rows)
         stores = [row for row in rows if row < layout.real]
         if stores and not (demanded > 0).all():
             demanded = np.full(ensemble.futures, hours * len(stores))
@@ -157,6 +157,10 @@ def service_amounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) ->
                 sum((_outside(layout, recorder, row) for row in stores), np.zeros(ensemble.futures)) * ensemble.tick_s / 3600.0
             )
         yield service.name, demanded, unserved
+
+
+def _together(table: Floats, rows: list[int]) -> Floats:
+    return np.asarray(table[rows[0]] if len(rows) == 1 else table[rows].sum(axis=0))
 
 
 def _outside(layout: Layout, recorder: Recorder, row: int) -> Floats:

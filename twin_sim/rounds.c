@@ -2,6 +2,7 @@
 
 #include "held.h"
 #include <math.h>
+#include <string.h>
 
 typedef struct { /* in this order they come */
     /* assets × futures */
@@ -61,19 +62,28 @@ static PyObject *hold(PyObject *module, PyObject *args)
     return capsule;
 }
 
-/* Find the cells that are to change; most machines stay as they are, so many are looked at at once. */
-WIDE static Py_ssize_t find(const Arrays *a, Py_ssize_t size, int broken)
+static inline uint8_t changes(const Arrays *a, Py_ssize_t cell, int broken)
 {
-    enum { AT_ONCE = 64 };
-    Py_ssize_t many = 0;
-    for (Py_ssize_t first = 0; first < size; first += AT_ONCE) {
-        const Py_ssize_t end = first + AT_ONCE < size ? first + AT_ONCE : size;
-        uint8_t any = 0;
-        for (Py_ssize_t cell = first; cell < end; cell++)
-            any |= (broken ? a->want[cell] & ~a->failed[cell] : a->want[cell]) ^ a->on[cell];
-        for (Py_ssize_t cell = first; any && cell < end; cell++)
-            if ((broken ? a->want[cell] & ~a->failed[cell] : a->want[cell]) != a->on[cell])
-                a->cells[many++] = cell;
+    return (broken ? a->want[cell] & ~a->failed[cell] : a->want[cell]) ^ a->on[cell];
+}
+
+/* Find the cells that are to change; most stay as they are, so a word of them is looked at at once. */
+static Py_ssize_t find(const Arrays *a, Py_ssize_t size, int broken)
+{
+    enum { WORD = sizeof(uint64_t) };
+    Py_ssize_t many = 0, cell = 0;
+    for (; cell + WORD <= size; cell += WORD) {
+        uint64_t want, on;
+        memcpy(&want, a->want + cell, WORD);
+        memcpy(&on, a->on + cell, WORD);
+        for (int i = 0; (want != on || broken) && i < WORD; i++) {
+            a->cells[many] = cell + i;
+            many += changes(a, cell + i, broken);
+        }
+    }
+    for (; cell < size; cell++) {
+        a->cells[many] = cell;
+        many += changes(a, cell, broken);
     }
     return many;
 }

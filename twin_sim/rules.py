@@ -80,7 +80,7 @@ def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) ->
     """Metering windows over the contracted power."""
     sign = 1.0 if limit.name == "import_kw" else -1.0
     window_s = situation.prices.demand_window_s
-    total = np.moveaxis(lived.recorder.kw[: lived.recorder.ticks].sum(axis=1), 0, -1)
+    total = np.moveaxis(lived.recorder.site_kw(), 0, -1)
     means = sign * window_means(total, lived, situation)
     found = []
     for look in _looks(lived, accepted):

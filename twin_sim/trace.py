@@ -20,7 +20,7 @@ DIGITS = 3
 def worst_future(situation: Situation, lived: Lived, violation: Violation) -> Trace:
     """The future of a plan in which a violation is worst: by the site's power, or by the depth of a store."""
     ticks = lived.recorder.ticks
-    kw, levels = lived.recorder.kw[:ticks].sum(axis=1), lived.recorder.level[:ticks]
+    kw, levels = lived.recorder.site_kw(), lived.recorder.level[:ticks]
     future = int(np.argmax(_badness(lived, violation, kw[:, lived.plan], levels[:, :, lived.plan])))
 
     def series(values: Floats, unit: str) -> Series:
