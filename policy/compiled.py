@@ -6,7 +6,7 @@ Nothing of a solver lives here: the same numbers always make the same arrays, wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,21 @@ def compiled(plan: Layout) -> Compiled:
         row=row,
         binary=binary,
         cluster=_clusters(matrix, row),
+    )
+
+
+def nameless(model: Compiled, matrix: sparse.csc_array, rows: Places, columns: Places) -> Compiled:
+    """What is known of some rows and columns of a model, and no address in it: for programs that are only solved."""
+    return replace(
+        model,
+        matrix=matrix,
+        base=model.base[rows],
+        sense=model.sense[rows],
+        column={name: {} for name in COLUMNS},
+        row={name: {} for name in ROWS},
+        binary=model.binary[columns],
+        cluster=model.cluster[columns],
+        places={},
     )
 
 

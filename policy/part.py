@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from plant.table import Floats
-from policy.compiled import Places, Program
-from policy.model import COLUMNS, ROWS
+from policy.compiled import Places, Program, nameless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +54,8 @@ def part(problem: Program, x: Floats, binaries: Places) -> Part:
     matrix = sparse.csc_array((problem.matrix.data[places], kept, begins), shape=(rows.size, columns.size))
     outside = np.where(free, 0.0, x)
     given = (problem.matrix @ outside)[rows]
-    inner = replace(
-        model,
-        matrix=matrix,
-        base=model.base[rows],
-        sense=model.sense[rows],
-        column={name: {} for name in COLUMNS},
-        row={name: {} for name in ROWS},
-        binary=model.binary[columns],
-        cluster=cluster[columns],
-        places={},
-    )
     made = Program(
-        compiled=inner,
+        compiled=nameless(model, matrix, rows, columns),
         cost=problem.cost[columns],
         lower=problem.lower[columns],
         upper=problem.upper[columns],

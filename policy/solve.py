@@ -13,6 +13,8 @@ from plant.orders import Cut
 from plant.table import Floats
 from policy.compiled import Places, Program
 
+ENDLESS = 2**26
+"""Simplex iterations that no program comes near."""
 LARGE = 20_000
 """Programs with more rows are relaxed by row generation."""
 LAZY = ("ramp_up", "ramp_down", "min_up", "min_down", "import_hard", "import_soft", "export_most", "peak_window")

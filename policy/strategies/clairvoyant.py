@@ -7,11 +7,9 @@ Whoever asks puts what really happened into the situation's forecasts; the searc
 from __future__ import annotations
 
 from plant.site import Site
-from policy.solve import Purse
+from policy.solve import ENDLESS, Purse
 from policy.strategies.optimal import Optimal
 
-ENDLESS = 2**26
-"""Simplex iterations that no window comes near."""
 GUARD_S = 86400.0
 
 
