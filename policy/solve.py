@@ -284,10 +284,24 @@ class _Rows:
         return basis
 
 
+class Silent(highspy.Highs):
+    """HiGHS that writes nothing: stdout is for one JSON document.
+
+    Since 1.16 the solver names itself on stdout when its callbacks are set up, and that is inside the constructor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def enableCallbacks(self) -> None:  # noqa: N802
+        """Silence comes first."""
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()
+
+
 def _highs() -> Any:
-    maker: Any = highspy.Highs
-    made = maker()
-    for name, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("solver", "simplex")):
+    made = Silent()
+    for name, value in (("threads", 1), ("random_seed", 0), ("solver", "simplex")):
         made.setOptionValue(name, value)
     return made
 

@@ -148,9 +148,9 @@ def direct(situation: Any) -> float:
     """The battery case written straight into highspy: charge, discharge, buy, sell, level."""
     import highspy
 
-    maker: Any = highspy.Highs
-    highs = maker()
-    highs.setOptionValue("output_flag", False)
+    from policy.solve import Silent
+
+    highs: Any = Silent()
     steps, hours = situation.steps, situation.step_s / 3600.0
     load = next(item for item in situation.forecasts if item.target == "load").p50.values
     infinity = highspy.kHighsInf
