@@ -37,7 +37,9 @@ In models of few binaries already where it promises what is worth improving at a
 WORTH = 1e-3
 """Machines are planned again where their relaxation promises to save so much of what the plan costs, and as long as it may."""
 FEW = 200
-"""Models with no more binaries go through branch and bound as well, as far as the work reaches."""
+"""Models, and parts of models, with no more binaries go through branch and bound as well, as far as the work reaches."""
+TREE_GAP = 0.01
+"""Branch and bound in a part ends where no more than this share of the whole plan's cost could still be saved."""
 NEAR_H = 3.0
 """The next hours are settled in short pieces, later ones in long ones."""
 PIECE_H, LATER_H = 1.0, 2.0
@@ -130,6 +132,7 @@ class _Search:
         self._branch()
         if self._again() and shifted is None:
             self._again()
+        self._trees()
         return self._searched()
 
     def _searched(self) -> Searched:
@@ -225,6 +228,26 @@ class _Search:
             self._try("bettered service by service", rounded(self.plan, shares, 0.5), shares, x)
         return value < best.solved.objective
 
+    def _trees(self) -> None:
+        """Branch and bound in each part of the program that is small enough, one after the other, as far as the work reaches."""
+        if self._gap() <= GOOD_GAP or self._open().size <= FEW:
+            return
+        best = self._best()
+        assert best.solved.x is not None  # a candidate without a solution is none
+        x, value, basis = best.solved.x, best.solved.objective, self.solver.basis()
+        for groups in self._clusters():
+            whole = np.unique(np.concatenate(groups))
+            for columns in [whole] if whole.size <= FEW else [group for group in groups if group.size <= FEW]:
+                if self.purse.iterations <= 0:
+                    break
+                apart, solver = self._apart(x, columns, basis)
+                found = solver.branched(x[apart.columns], 1, TREE_GAP * abs(value))
+                if found.x is not None and found.objective < value:
+                    x, value = apart.whole(x, found.x), found.objective
+        if value < best.solved.objective:
+            shares = shares_of(self.problem, x)
+            self._try("branch and bound part by part", rounded(self.plan, shares, 0.5), shares, x)
+
     def _clusters(self) -> list[list[Places]]:
         """What to free together: per service its machines' open binaries, then each machine's alone; by cluster of the program."""
         model, free, found = self.problem.compiled, self._open(), dict[int, dict[object, list[Places]]]()
@@ -289,10 +312,10 @@ class _Search:
 
     def _branch(self) -> None:
         """Branch and bound, as far as the work reaches, where the model is small."""
-        start = self._best().solved.x
-        if self._gap() <= ENOUGH or self.purse.iterations <= 0 or self._open().size > FEW or start is None:
+        best = self._best().solved
+        if self._gap() <= ENOUGH or self.purse.iterations <= 0 or self._open().size > FEW or best.x is None:
             return
-        solved = self.solver.branched(start, max(10, self.purse.iterations // NODE), ENOUGH)
+        solved = self.solver.branched(best.x, max(10, self.purse.iterations // NODE), ENOUGH * abs(best.objective))
         self.bound = max(self.bound, solved.bound)
         if solved.x is not None:
             choices = rounded(self.plan, shares_of(self.problem, solved.x), 0.5)

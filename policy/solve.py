@@ -167,13 +167,22 @@ class Solver:
 
         Parameters
         ----------
-        nodes, gap
-            Limits of the search.
+        nodes
+            Limit of the search.
+        gap
+            The search ends where no more than this could still be saved, in the currency of the objective.
         """
         self.freed()
         self._highs.clearSolver()
         self._highs.changeColsIntegrality(self._binary.size, self._binary, np.ones(self._binary.size, dtype=np.uint8))
-        for name, value in (("mip_max_nodes", nodes), ("mip_rel_gap", gap), ("mip_abs_gap", 1e-6), ("mip_max_stall_nodes", nodes)):
+        limits = (
+            ("mip_heuristic_run_root_reduced_cost", False),
+            ("mip_max_nodes", nodes),
+            ("mip_max_stall_nodes", nodes),
+            ("mip_rel_gap", 0.0),
+            ("mip_abs_gap", max(gap, 1e-6)),
+        )
+        for name, value in limits:
             self._highs.setOptionValue(name, value)
         solution = highspy.HighsSolution()
         solution.col_value = start

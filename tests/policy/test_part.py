@@ -68,6 +68,7 @@ def test_machines_of_different_stores_are_tied_together_by_the_meter_alone() -> 
 
 def test_two_machines_change_places_although_neither_can_stop_before_the_other_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policy.search.PROMISED", np.inf)
+    monkeypatch.setattr("policy.search.TREE_GAP", np.inf)
     site, was = site_of([pump("a", 60.0, 20.0), pump("b", 60.0, 22.0)], [55.0] * 144, 100.0)
     _, now = site_of([pump("a", 60.0, 22.0), pump("b", 60.0, 20.0)], [55.0] * 144, 100.0)
     before = Optimal(site).propose(was)
