@@ -218,8 +218,8 @@ class Ensemble(Cells):
     def ask(self, block: Block) -> None:
         """Ask the kind what its machines draw and give now, and book what has changed."""
         rows = block.rows
-        now_s = self.tick_number * self.tick_s
-        running_s = np.asarray(now_s - self.since_s[rows]) if "running_s" in block.kind.depends_on else None
+        timed = "running_s" in block.kind.depends_on
+        running_s = np.asarray(self.tick_number * self.tick_s - self.since_s[rows]) if timed else None
         conditions = self.outside.conditions(block, self._driver_step, self.level, running_s)
         told = self.reached[rows, :1] if np.count_nonzero(self.alike[rows]) == rows.stop - rows.start else self.reached[rows]
         working = block.kind.running(told, conditions)

@@ -42,6 +42,9 @@ class Outside:
     def __init__(self, layout: Layout, drivers: Drivers, futures: int, base: str | None) -> None:
         self.layout, self.drivers, self.futures, self.base = layout, drivers, futures, base
         tags = drivers.tags
+        column = tags.get(base or "")
+        self._base = None if column is None else np.ascontiguousarray(column, dtype=np.float64)
+        self._no_base = np.zeros(1)
         self._demands = [
             (row, tags[tag], float(layout.demand_share[row]))
             for row, tag in enumerate(layout.demand_tag)
@@ -59,14 +62,13 @@ class Outside:
         outdoor = layout.model.site.limits.outdoor
         self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
         self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
-        self._ratings = {
-            start: np.array([1.0 if item is None else item[1] for item in found])[:, None]
-            for start, found in self._available.items()
-        }
         self._known = {
             block.rows.start: any(item is not None for item in self._available[block.rows.start]) for block in layout.blocks
         }
         self._worn = {block.rows.start: any(name in drivers.health for name in layout.names[block.rows]) for block in layout.blocks}
+        lasting = Conditions(outdoor=MILD_C)
+        self._lasting = {block.rows.start: lasting for block in layout.blocks if not self.varies(block)}
+        """What blocks find whose machines' work depends on nothing that changes."""
         site = layout.model.site
         self._zone, self._closed = (
             ZoneInfo(site.site.timezone),
@@ -150,11 +152,12 @@ class Outside:
 
     def base_kw(self, step: int) -> Floats:
         """Power that is not simulated, shape (futures,) or (1,)."""
-        column = self.drivers.tags.get(self.base or "")
-        return np.zeros(1) if column is None else np.ascontiguousarray(column[step], dtype=np.float64)
+        return self._no_base if self._base is None else self._base[step]
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1); the same array as before where nothing has changed."""
+        if not self._schedules:
+            return self._scheduled
         local = time.astimezone(self._zone)
         span = local.date(), bisect_right(self._edges_min, local.hour * 60 + local.minute)
         if span != self._span:
@@ -170,6 +173,8 @@ class Outside:
         self, block: Block, step: int, level: Floats, running_s: Floats | None = None, *, everything: bool = False
     ) -> Conditions:
         """What the machines of a block find: what their kind's work depends on, or (for their sensors) everything."""
+        if not everything and (lasting := self._lasting.get(block.rows.start)) is not None:
+            return lasting
         needs = EVERYTHING if everything else block.kind.depends_on
         return Conditions(
             level=self._of_stores(level, block.feeds) if "level" in needs else 0.0,
@@ -193,8 +198,11 @@ class Outside:
         if not self._known[block.rows.start]:
             return 1.0
         found = self._available[block.rows.start]
-        share = _stacked([None if item is None else item[0][step] for item in found], self.futures)
-        share /= self._ratings[block.rows.start]
+        wide = any(item is not None and item[0].shape[1] > 1 for item in found)
+        share = np.ones((len(found), self.futures if wide else 1))
+        for own, item in zip(share, found, strict=True):
+            if item is not None:
+                np.divide(item[0][step], item[1], out=own)
         return np.maximum(share, 0.0, out=share)
 
     def changes(self, block: Block) -> Ints | None:

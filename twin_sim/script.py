@@ -83,6 +83,8 @@ class Script:
     step: int = -1
     _until: datetime | None = None
     """When the step ends."""
+    _capped_kw: float | None = None
+    """Power above which batteries charge less at present; None = not stated yet."""
     _given: int = -1
     """The step whose orders stand."""
     _targets: Floats | None = None
@@ -105,19 +107,20 @@ class Script:
         if step == self.step or step < 0:
             return
         self.step = step
-        self._cap(ensemble, step)
+        if self.import_kw is not None:
+            self._cap(ensemble, self.import_kw if step < len(self.orders) else np.inf)
         if step < len(self.orders):
             self._give(ensemble, step)
         else:
             self._give_back(ensemble)
 
-    def _cap(self, ensemble: Ensemble, step: int) -> None:
+    def _cap(self, ensemble: Ensemble, most_kw: float) -> None:
         """From the next plan on batteries do not charge into a full connection."""
-        if self.import_kw is None or step * self.step_s < self.answers_after_s:
+        if most_kw == self._capped_kw or self.step * self.step_s < self.answers_after_s:
             return
         if ensemble.cap_kw is None:
             ensemble.cap_kw = np.full(ensemble.futures, np.inf)
-        ensemble.cap_kw[self.columns] = self.import_kw if step < len(self.orders) else np.inf
+        self._capped_kw = ensemble.cap_kw[self.columns] = most_kw
 
     def look_ahead(self, ensemble: Ensemble) -> None:
         """Let machines answer whose store would leave its limits in the tick that begins, as a new plan would."""
@@ -230,7 +233,7 @@ class Script:
             if last >= 0:
                 ensemble.local_due(last)
             if adjusted:
-                self._ask(ensemble, shared.adjusted.nonzero()[0])
+                self._ask(ensemble, shared.adjusted)
             return
         targets = self._asked(layout)
         order, asked, fresh = self.orders[step], targets[step], self.orders[step] != KEEP
@@ -280,15 +283,17 @@ class Script:
             return
         rows = rows[changes]
         ensemble.setpoint[rows, self.columns] = target[changes]
-        self._ask(ensemble, rows)
+        adjusted: Bools = np.zeros(len(ensemble.alike), dtype=bool)
+        adjusted[rows] = True
+        self._ask(ensemble, adjusted)
 
-    def _ask(self, ensemble: Ensemble, rows: Ints) -> None:
+    def _ask(self, ensemble: Ensemble, adjusted: Bools) -> None:
         """Machines that were told another set-point are to be asked."""
-        ensemble.alike[rows] = False
-        blocks = ensemble.layout.blocks
-        for number in dict.fromkeys(ensemble.layout.block_of[rows].tolist()):
-            if not blocks[number].per_tick:
-                ensemble.ask_later(blocks[number])
+        np.greater(ensemble.alike, adjusted, out=ensemble.alike)
+        told = adjusted.tobytes()
+        for block in ensemble.layout.blocks:
+            if not block.per_tick and 1 in told[block.rows]:
+                ensemble.ask_later(block)
 
 
 def _limits_of(layout: Layout) -> tuple[Floats, Floats, Floats, Floats]:
