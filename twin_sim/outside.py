@@ -67,8 +67,8 @@ class Outside:
         }
         self._worn = {block.rows.start: any(name in drivers.health for name in layout.names[block.rows]) for block in layout.blocks}
         lasting = Conditions(outdoor=MILD_C)
-        self._lasting = {block.rows.start: lasting for block in layout.blocks if not self.varies(block)}
-        """What blocks find whose machines' work depends on nothing that changes."""
+        self.lasting = {block.rows.start: lasting for block in layout.blocks if not self.varies(block)}
+        """What blocks find whose machines' work depends on nothing that changes, by first row."""
         site = layout.model.site
         self._zone, self._closed = (
             ZoneInfo(site.site.timezone),
@@ -173,7 +173,7 @@ class Outside:
         self, block: Block, step: int, level: Floats, running_s: Floats | None = None, *, everything: bool = False
     ) -> Conditions:
         """What the machines of a block find: what their kind's work depends on, or (for their sensors) everything."""
-        if not everything and (lasting := self._lasting.get(block.rows.start)) is not None:
+        if not everything and (lasting := self.lasting.get(block.rows.start)) is not None:
             return lasting
         needs = EVERYTHING if everything else block.kind.depends_on
         return Conditions(
