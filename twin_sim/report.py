@@ -172,8 +172,10 @@ def _outside(layout: Layout, recorder: Recorder, row: int) -> Floats:
     if low <= lowest[row] and highest[row] <= high:
         return np.zeros(recorder.level.shape[-1])
     levels = recorder.level[: recorder.ticks, row]
-    beyond = np.maximum(low - levels, 0.0)
-    beyond += np.maximum(levels - high, 0.0)
+    beyond = levels - high if low <= lowest[row] else low - levels
+    np.maximum(beyond, 0.0, out=beyond)
+    if lowest[row] < low and high < highest[row]:
+        beyond += np.maximum(levels - high, 0.0)
     return np.asarray(beyond.sum(axis=0) / (high - low))
 
 
