@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import simpy
 
-from plant.physics import Conditions
 from plant.table import Floats
-from twin_sim.answers import Answers
+from twin_sim.asking import Asking
 from twin_sim.cells import Audit, Bools, Cells, Ints
 from twin_sim.companions import shared_output
 from twin_sim.drivers import Drivers
@@ -92,8 +91,11 @@ class Ensemble(Cells):
         )
         self._stale: dict[int, Block] = {}
         self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
-        self._answers: dict[int, Answers] = {}
         self._slow_steps = max(1, round(refresh_s / drivers.step_s))
+        slow = {block.rows.start for block, slow, _ in self._varying if slow}
+        self._asking = {
+            block.rows.start: Asking(block, self, self._slow_steps if block.rows.start in slow else 1) for block in layout.blocks
+        }
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
         self.follows: Bools = np.zeros(len(layout.assets), dtype=bool)
         for follower in self._followers:
@@ -221,16 +223,7 @@ class Ensemble(Cells):
     def ask(self, block: Block) -> None:
         """Ask the kind what its machines draw and give now, and book what has changed."""
         rows = block.rows
-        timed = "running_s" in block.kind.depends_on
-        running_s = np.asarray(self.tick_number * self.tick_s - self.since_s[rows]) if timed else None
-        conditions = self.outside.conditions(block, self._driver_step, self.level, running_s)
-        if np.count_nonzero(self.alike[rows]) == rows.stop - rows.start:
-            working = block.kind.running(self.reached[rows, :1], conditions)
-        elif rows.start in self.outside.lasting:
-            working = self._answers_of(block, conditions).to(self.reached[rows])
-        else:
-            working = block.kind.running(self.reached[rows], conditions)
-        idle = block.kind.idle_kw(conditions)
+        working, idle = self._asking[rows.start].now(self, self._driver_step)
         if not self._begun or isinstance(idle, np.ndarray):
             self.idle[rows] = idle
         grouped = self._groups[rows.start]
@@ -243,12 +236,6 @@ class Ensemble(Cells):
             shared_output(own, self)
         if not block.per_tick:
             self.book_block(block)
-
-    def _answers_of(self, block: Block, conditions: Conditions) -> Answers:
-        """What a block's machines have answered to set-points, where these are all that their answers depend on."""
-        if block.rows.start not in self._answers:
-            self._answers[block.rows.start] = Answers(block, conditions, self.futures)
-        return self._answers[block.rows.start]
 
     def _first_bookings(self) -> None:
         """Machines that do not run draw their standby from the first tick on."""

@@ -66,6 +66,7 @@ class Outside:
             block.rows.start: any(item is not None for item in self._available[block.rows.start]) for block in layout.blocks
         }
         self._worn = {block.rows.start: any(name in drivers.health for name in layout.names[block.rows]) for block in layout.blocks}
+        self._wide = {block.rows.start: max(column.shape[1] for column in self._columns(block)) for block in layout.blocks}
         lasting = Conditions(outdoor=MILD_C)
         self.lasting = {block.rows.start: lasting for block in layout.blocks if not self.varies(block)}
         """What blocks find whose machines' work depends on nothing that changes, by first row."""
@@ -94,6 +95,11 @@ class Outside:
             nominal = float(np.asarray(self.layout.model.kind(asset.name).running(1.0, Conditions()).power_kw))
             found.append(None if column is None else (column, nominal))
         return found
+
+    def _columns(self, block: Block) -> list[Floats]:
+        """What a block finds outside over the driver steps."""
+        known = [item[0] for item in self._available[block.rows.start] if item is not None]
+        return known + [np.full((self.drivers.steps, 1), MILD_C) if self._outdoor is None else self._outdoor]
 
     def varies(self, block: Block) -> bool:
         """Whether what the kind depends on may have changed with a driver step."""
@@ -182,8 +188,20 @@ class Outside:
             outdoor=MILD_C if self._outdoor is None else self._outdoor[step],
             running_s=1e9 if running_s is None else running_s,
             health=self._health(block, step) if "health" in needs else 1.0,
-            availability=self._availability(block, step),
+            availability=self._availability(block, slice(step, step + 1), self._wide[block.rows.start]),
         )
+
+    def foreseen(self, block: Block) -> bool:
+        """Whether all that a block's work depends on comes from outside, so that it is known beforehand."""
+        only = not block.kind.depends_on - {"availability", "outdoor", "health"}
+        return only and self.varies(block) and not self._worn[block.rows.start]
+
+    def ahead(self, block: Block, step: int, stride: int, most: int) -> tuple[Conditions, int]:
+        """What the machines of such a block find at a step and those a stride apart, step by step in columns; how many steps."""
+        end = min(step + stride * most, *(len(column) for column in self._columns(block)))
+        steps, many, wide = slice(step, end, stride), len(range(step, end, stride)), self._wide[block.rows.start]
+        outdoor = MILD_C if self._outdoor is None else np.broadcast_to(self._outdoor[steps], (many, wide)).reshape(-1)
+        return Conditions(outdoor=outdoor, availability=self._availability(block, steps, wide)), many
 
     def _of_stores(self, level: Floats, stores: Reach | None) -> Floats:
         return level[self.layout.dummy :] if stores is None else level[stores]
@@ -194,16 +212,16 @@ class Outside:
         names = self.layout.names[block.rows]
         return _stacked([self.drivers.health[name][step] if name in self.drivers.health else None for name in names], self.futures)
 
-    def _availability(self, block: Block, step: int) -> Numbers:
+    def _availability(self, block: Block, steps: slice, wide: int) -> Numbers:
+        """Share of its rating that each machine can give at some steps, which follow one another in the columns."""
         if not self._known[block.rows.start]:
             return 1.0
         found = self._available[block.rows.start]
-        wide = any(item is not None and item[0].shape[1] > 1 for item in found)
-        share = np.ones((len(found), self.futures if wide else 1))
+        share = np.ones((len(found), len(range(steps.start, steps.stop, steps.step or 1)), wide))
         for own, item in zip(share, found, strict=True):
             if item is not None:
-                np.divide(item[0][step], item[1], out=own)
-        return np.maximum(share, 0.0, out=share)
+                np.divide(item[0][steps], item[1], out=own)
+        return np.maximum(share, 0.0, out=share).reshape(len(found), -1)
 
     def changes(self, block: Block) -> Ints | None:
         """How often what a block finds has changed by each driver step; None if that is not known beforehand."""

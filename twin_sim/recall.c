@@ -1,4 +1,4 @@
-/* What machines have answered to set-points, for a whole block of them at once: the loop of twin_sim/answers.py. */
+/* What machines have answered to set-points, for a whole block of them at once: the loop of twin_sim/asking.py. */
 
 #include "held.h"
 #include <string.h>

@@ -4,7 +4,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 def answers(told: Floats, setpoints: Floats, many: int, known: Floats, into: Floats) -> float | None:
-    """Put in what is known for the set-points that machines are told, see `twin_sim.answers.Answers`.
+    """Put in what is known for the set-points that machines are told, see `twin_sim.asking.Answers`.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from plant.site import AssetPrice
 from plant.tariff import FlatPrice
 from tests.twin_sim.little import plan
 from tests.twin_sim.test_rehearsal import bottled
-from twin_sim import answers, cells, follow, futures, outside, script, switching
+from twin_sim import asking, cells, follow, futures, outside, script, switching
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import Lived, live
 
@@ -23,7 +23,7 @@ WHERE = {
     "ticks": ((cells, "ticks"), (outside, "ticks")),
     "batteries": ((follow, "batteries"),),
     "draws": ((futures, "draws"),),
-    "recall": ((answers, "recall"),),
+    "recall": ((asking, "recall"),),
 }
 WHERE["all"] = tuple(place for places in WHERE.values() for place in places)
 COMPILED = pytest.mark.skipif(

@@ -1,0 +1,133 @@
+"""How the kinds of an ensemble's machines are asked what these draw and give: as seldom as their answers allow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from plant.physics import Conditions, Numbers, Working
+from plant.table import Floats
+from twin_sim.layout import Block
+
+try:
+    from twin_sim import recall
+except ImportError:  # installed without a C compiler
+    recall = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from twin_sim.ensemble import Ensemble
+    from twin_sim.outside import Outside
+
+MOST_SETPOINTS = 16
+"""So many set-points are kept; with more, looking for one costs what asking does."""
+MOST_STEPS, MOST_CELLS = 16, 16000
+"""Driver steps, and machines × futures × steps, for which a kind is asked at once: beyond, arrays outgrow the processor's cache."""
+Said = tuple[Working, Numbers]
+"""What machines draw and give while they run, and draw while they rest."""
+
+
+class Asking:
+    """One block of machines, and what is known beforehand of its kind's answers.
+
+    A kind works on one number as on an array of it. So what it has said to a set-point holds wherever the same is told, if
+    nothing else enters; and it can be asked for several driver steps at once if only the world outside enters.
+    """
+
+    def __init__(self, block: Block, ensemble: Ensemble, stride: int) -> None:
+        self._kind, self._block, self._rows = block.kind, block, block.rows
+        self._many = block.rows.stop - block.rows.start
+        self._timed = "running_s" in block.kind.depends_on
+        outside, futures = ensemble.outside, ensemble.futures
+        lasting = outside.lasting.get(block.rows.start)
+        self._answers = None if recall is None or lasting is None else Answers(block, lasting, futures)
+        self._ahead = Ahead(block, outside, stride) if outside.foreseen(block) else None
+
+    def now(self, ensemble: Ensemble, step: int) -> Said:
+        """The answer to what the machines find and are told now; it holds until they are asked again."""
+        rows, alike = self._rows, np.count_nonzero(ensemble.alike[self._rows]) == self._many
+        told = ensemble.reached[rows, :1] if alike else ensemble.reached[rows]
+        if alike and self._ahead is not None:
+            return self._ahead.at(told, step, ensemble.level)
+        running_s = np.asarray(ensemble.tick_number * ensemble.tick_s - ensemble.since_s[rows]) if self._timed else None
+        conditions = ensemble.outside.conditions(self._block, step, ensemble.level, running_s)
+        known = None if alike or self._answers is None else self._answers.to(told)
+        return known or self._kind.running(told, conditions), self._kind.idle_kw(conditions)
+
+
+class Answers:
+    """What the machines of a block answer to set-points, where their answers depend on nothing else.
+
+    In a plan's futures few set-points occur, while which machine is told which changes often.
+    """
+
+    def __init__(self, block: Block, conditions: Conditions, futures: int) -> None:
+        self._kind, self._conditions = block.kind, conditions
+        self._rows = block.rows.stop - block.rows.start
+        self._setpoints, self._many = np.zeros(MOST_SETPOINTS), 0
+        self._known = np.zeros((3, self._rows, MOST_SETPOINTS))
+        self._into = np.zeros((3, self._rows, futures))
+
+    def to(self, told: Floats) -> Working | None:
+        """What they draw and give when told this, shape (machines, futures); None if there are too many set-points."""
+        while (missing := recall.answers(told, self._setpoints, self._many, self._known, self._into)) is not None:
+            if self._many == MOST_SETPOINTS:
+                return None
+            self._learn(missing)
+        power, output, intake = self._into
+        return Working(power_kw=power, output_per_h=output, input_per_h=intake)
+
+    def _learn(self, setpoint: float) -> None:
+        """Ask the kind for one more set-point."""
+        working = self._kind.running(np.full((self._rows, 1), setpoint), self._conditions)
+        for known, said in zip(self._known, (working.power_kw, working.output_per_h, working.input_per_h), strict=True):
+            known[:, self._many : self._many + 1] = said
+        self._setpoints[self._many] = setpoint
+        self._many += 1
+
+
+class Ahead:
+    """A block that sees only the world outside, each of its machines told the same in all futures: asked ahead.
+
+    Several driver steps are asked at once, those at which it is to be asked again, once it has been told the same twice.
+    """
+
+    def __init__(self, block: Block, outside: Outside, stride: int) -> None:
+        self._kind, self._block, self._outside, self._stride = block.kind, block, outside, stride
+        self._most = min(MOST_STEPS, MOST_CELLS // ((block.rows.stop - block.rows.start) * outside.futures))
+        self._told, self._first = b"", 0
+        self._said: list[Said] = []
+
+    def at(self, told: Floats, step: int, level: Floats) -> Said:
+        """The answer at a driver step."""
+        before, self._told = self._told, told.tobytes()
+        number, between = divmod(step - self._first, self._stride)
+        if self._told != before:
+            self._said = []
+        elif not between and 0 <= number < len(self._said):
+            return self._said[number]
+        elif self._most > 1:
+            self._first, self._said = step, self._ask(told, step)
+            return self._said[0]
+        conditions = self._outside.conditions(self._block, step, level)
+        return self._kind.running(told, conditions), self._kind.idle_kw(conditions)
+
+    def _ask(self, told: Floats, step: int) -> list[Said]:
+        """The answers at a step and those after it."""
+        conditions, many = self._outside.ahead(self._block, step, self._stride, self._most)
+        working, idle = self._kind.running(told, conditions), self._kind.idle_kw(conditions)
+        power, output, intake, resting = (
+            _parts(said, many) for said in (working.power_kw, working.output_per_h, working.input_per_h, idle)
+        )
+        return [
+            (Working(power_kw=power[part], output_per_h=output[part], input_per_h=intake[part]), resting[part])
+            for part in range(many)
+        ]
+
+
+def _parts(said: Numbers, many: int) -> list[Numbers]:
+    """An answer for so many steps, one after the other in its columns, step by step."""
+    if not isinstance(said, np.ndarray) or said.ndim == 0 or said.shape[-1] == 1:
+        return [said] * many
+    each = np.ascontiguousarray(said.reshape(*said.shape[:-1], many, -1).swapaxes(0, -2))
+    return list(each)
