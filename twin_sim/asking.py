@@ -23,7 +23,7 @@ MOST_SETPOINTS = 16
 """So many set-points are kept; with more, looking for one costs what asking does."""
 MOST_STEPS, MOST_CELLS = 16, 16000
 """Driver steps, and machines × futures × steps, for which a kind is asked at once: beyond, arrays outgrow the processor's cache."""
-Said = tuple[Working, Numbers]
+Said = tuple[Working, Numbers | None]
 """What machines draw and give while they run, and draw while they rest."""
 
 
@@ -36,23 +36,46 @@ class Asking:
 
     def __init__(self, block: Block, ensemble: Ensemble, stride: int) -> None:
         self._kind, self._block, self._rows = block.kind, block, block.rows
-        self._many = block.rows.stop - block.rows.start
+        self._alike = ensemble.alike[block.rows]
         self._timed = "running_s" in block.kind.depends_on
         outside, futures = ensemble.outside, ensemble.futures
         lasting = outside.lasting.get(block.rows.start)
         self._answers = None if recall is None or lasting is None else Answers(block, lasting, futures)
         self._ahead = Ahead(block, outside, stride) if outside.foreseen(block) else None
+        self._sees_levels = outside.sees_levels(block)
+        self._seen: list[Conditions | None] = [lasting, lasting]
+        self._rests = True
 
     def now(self, ensemble: Ensemble, step: int) -> Said:
-        """The answer to what the machines find and are told now; it holds until they are asked again."""
-        rows, alike = self._rows, np.count_nonzero(ensemble.alike[self._rows]) == self._many
-        told = ensemble.reached[rows, :1] if alike else ensemble.reached[rows]
+        """The answer to what the machines find and are told now; it holds until they are asked again.
+
+        What they draw at rest is None where it is one number, which was told at first.
+        """
+        working, idle = self._say(ensemble, step)
+        if not self._rests:
+            return working, None
+        self._rests = isinstance(idle, np.ndarray)
+        return working, idle
+
+    def _say(self, ensemble: Ensemble, step: int) -> Said:
+        alike = np.count_nonzero(self._alike) == self._alike.size
         if alike and self._ahead is not None:
-            return self._ahead.at(told, step, ensemble.level)
+            return self._ahead.at(ensemble.reached[self._rows, :1], step, ensemble.level)
+        told = ensemble.reached[self._rows, :1] if alike else ensemble.reached[self._rows]
+        conditions = self._seen[ensemble.tick_number % 2] or self._see(ensemble, step)
+        working = None if alike or self._answers is None else self._answers.to(told)
+        if working is None:
+            working = self._kind.running(told, conditions)
+        return working, self._kind.idle_kw(conditions) if self._rests else None
+
+    def _see(self, ensemble: Ensemble, step: int) -> Conditions:
+        """What the machines find; where they see the levels of stores alone it lasts as long as these do, in turns."""
+        rows = self._rows
         running_s = np.asarray(ensemble.tick_number * ensemble.tick_s - ensemble.since_s[rows]) if self._timed else None
         conditions = ensemble.outside.conditions(self._block, step, ensemble.level, running_s)
-        known = None if alike or self._answers is None else self._answers.to(told)
-        return known or self._kind.running(told, conditions), self._kind.idle_kw(conditions)
+        if self._sees_levels:
+            self._seen[ensemble.tick_number % 2] = conditions
+        return conditions
 
 
 class Answers:

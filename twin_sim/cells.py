@@ -190,9 +190,12 @@ class Cells:
         """Keep what the machines of a block would draw and give now; where that is news, book it for those that produce."""
         rows = block.rows
         if self._puts:
-            taken = _doubles(working.input_per_h) if self.layout.has_inputs else None
-            where = rows.start, rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
-            ticks.put(self._held, *where, _doubles(working.power_kw), _doubles(working.output_per_h), taken)
+            said = working.power_kw, working.output_per_h, working.input_per_h if self.layout.has_inputs else None
+            where = self._held, rows.start, rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
+            try:
+                ticks.put(*where, *said)
+            except (TypeError, ValueError):
+                ticks.put(*where, *map(_doubles, said))
             return
         news = (
             _renewed(self.run_power[rows], working.power_kw),
@@ -305,9 +308,9 @@ def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:
     return moved
 
 
-def _doubles(numbers: Numbers) -> Numbers:
-    """What a kind says as a compiled loop can read it."""
-    return numbers if type(numbers) is float else np.ascontiguousarray(numbers, dtype=np.float64)
+def _doubles(numbers: Numbers | None) -> Numbers | None:
+    """What a kind says as a compiled loop can read it, if it cannot yet."""
+    return None if numbers is None else np.ascontiguousarray(numbers, dtype=np.float64)
 
 
 def _renewed(run: Floats, now: Numbers) -> bool:

@@ -6,7 +6,6 @@ changes; from tick to tick nothing moves but the levels of the stores.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -77,6 +76,7 @@ class Ensemble(Cells):
         super().__init__(layout, futures, tick_s, audited=audited)
         self.drivers, self.start = drivers, start
         self.scripts, self.recorder = scripts, recorder
+        self._followed = scripts
         self.outside = Outside(layout, drivers, futures, base)
         self.outside.begin(self.decay, self.per_rate, self.bias)
         self.environment = simpy.Environment()
@@ -107,14 +107,17 @@ class Ensemble(Cells):
             self.alike[self._ramps.rows] = False
         self._plan_failures()
         self._switches = Switches(self)
-        self.environment.process(self._clock())
+        self._wake(0.0)
 
     # time
 
-    def _clock(self) -> Generator[simpy.events.Timeout, Any, None]:
-        while True:
-            self._tick()
-            yield self.environment.timeout(self.tick_s)
+    def _wake(self, after_s: float) -> None:
+        """The clock's next tick; an event that calls back is all that a clock needs of a process."""
+        self.environment.timeout(after_s).callbacks.append(self._clock)
+
+    def _clock(self, _: simpy.events.Event) -> None:
+        self._tick()
+        self._wake(self.tick_s)
 
     def now(self) -> datetime:
         """The simulated instant."""
@@ -177,14 +180,14 @@ class Ensemble(Cells):
         step = self.drivers.step_at(time)
         if step != self._driver_step:
             self._drive(step, time)
-        for script in self.scripts:
+        for script in self._followed:
             script.apply(self, time)
         if self._ramps is not None:
             self._ramps.move(self)
         if self._stale:
             self._ask_stale()
         self.look_ahead()
-        for script in self.scripts:
+        for script in self._followed:
             script.look_ahead(self)
         self._local.decide(self)
         self._switches.switch(self)
@@ -224,7 +227,7 @@ class Ensemble(Cells):
         """Ask the kind what its machines draw and give now, and book what has changed."""
         rows = block.rows
         working, idle = self._asking[rows.start].now(self, self._driver_step)
-        if not self._begun or isinstance(idle, np.ndarray):
+        if idle is not None:
             self.idle[rows] = idle
         grouped = self._groups[rows.start]
         if not grouped:
@@ -265,6 +268,10 @@ class Ensemble(Cells):
     def _book_running(self, cells: Ints, late: Floats) -> None:
         run = self.run_power.reshape(-1)[cells], self.run_output.reshape(-1)[cells], self.run_intake.reshape(-1)[cells]
         self.book(cells, cells // self.futures, *run, late)
+
+    def done_with(self, script: Script) -> None:
+        """A script has given everything back: it is at its end."""
+        self._followed = tuple(other for other in self._followed if other is not script)
 
     def local_due(self, last_row: int) -> None:
         """Machines up to a row were given back: schedules and the like are looked at again."""

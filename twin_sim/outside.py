@@ -191,6 +191,11 @@ class Outside:
             availability=self._availability(block, slice(step, step + 1), self._wide[block.rows.start]),
         )
 
+    def sees_levels(self, block: Block) -> bool:
+        """Whether what a block's work depends on are levels alone, which it sees as they are."""
+        only = not block.kind.depends_on - {"level", "input_level", "health"} and not self._worn[block.rows.start]
+        return only and not isinstance(block.feeds, np.ndarray) and not isinstance(block.draws, np.ndarray)
+
     def foreseen(self, block: Block) -> bool:
         """Whether all that a block's work depends on comes from outside, so that it is known beforehand."""
         only = not block.kind.depends_on - {"availability", "outdoor", "health"}

@@ -181,11 +181,12 @@ def _outside(layout: Layout, recorder: Recorder, row: int) -> Floats:
 
 def served_shares(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> Floats:
     """Mean over the services of the share that was served, per future."""
+    everything = np.ones(ensemble.futures)
     shares = [
-        np.where(demanded > 0, 1.0 - unserved / np.where(demanded > 0, demanded, 1.0), 1.0)
+        np.where(demanded > 0, 1.0 - unserved / np.where(demanded > 0, demanded, 1.0), 1.0) if unserved.any() else everything
         for _, demanded, unserved in service_amounts(model, ensemble, recorder)
     ]
-    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else np.ones(ensemble.futures)
+    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else everything
 
 
 def _violations(model: SiteModel, ensemble: Ensemble, recorder: Recorder, total: Floats) -> tuple[Violation, ...]:

@@ -100,7 +100,7 @@ class Script:
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
-        if self._given == len(self.orders) or (self._until is not None and time < self._until):
+        if self._until is not None and time < self._until:
             return
         step = int((time - self.start).total_seconds() // self.step_s)
         self._until = self.start + timedelta(seconds=(step + 1) * self.step_s)
@@ -212,7 +212,7 @@ class Script:
 
     def _give_back(self, ensemble: Ensemble) -> None:
         """Everything to local control, which takes it over as it stands."""
-        self._given = len(self.orders)
+        ensemble.done_with(self)
         released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
         np.copyto(want, ensemble.on[:, self.columns], where=~released)
         released[:] = True
