@@ -81,8 +81,8 @@ class Cells:
         self._allocate()
         self._constants()
         self._held = None if ticks is None else self._for_ticks()
-        self._puts = self._held is not None and futures > 1 and not audited
-        """Whether what is compiled books what kinds say; NumPy adds up the machines of a single future in another order."""
+        self._puts = {block.rows.start: _where(block) for block in layout.blocks if self._held and futures > 1 and not audited}
+        """Blocks for which what is compiled books what kinds say; NumPy adds up the machines of a single future in another order."""
 
     def _for_ticks(self) -> object:
         """The arrays that the compiled loops work on; without them NumPy does the same, to the last bit."""
@@ -191,11 +191,10 @@ class Cells:
         rows = block.rows
         if self._puts:
             said = working.power_kw, working.output_per_h, working.input_per_h if self.layout.has_inputs else None
-            where = self._held, rows.start, rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
             try:
-                ticks.put(*where, *said)
+                ticks.put(self._held, *self._puts[rows.start], *said)
             except (TypeError, ValueError):
-                ticks.put(*where, *map(_doubles, said))
+                ticks.put(self._held, *self._puts[rows.start], *map(_doubles, said))
             return
         news = (
             _renewed(self.run_power[rows], working.power_kw),
@@ -306,6 +305,11 @@ def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:
     moved *= producing
     booked += moved
     return moved
+
+
+def _where(block: Block) -> tuple[int, int, bool, bool, bool]:
+    """A block for what is compiled: its rows, whether it is booked, fills and draws from stores."""
+    return block.rows.start, block.rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
 
 
 def _doubles(numbers: Numbers | None) -> Numbers | None:

@@ -85,14 +85,14 @@ class Ensemble(Cells):
         self._begun = False
         self._local = LocalControllers(self.outside)
         self._varying = tuple(
-            (block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
+            (block.rows.start, block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
             for block in layout.blocks
             if self.outside.varies(block)
         )
         self._stale: dict[int, Block] = {}
         self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
         self._slow_steps = max(1, round(refresh_s / drivers.step_s))
-        slow = {block.rows.start for block, slow, _ in self._varying if slow}
+        slow = {start for start, _, slow, _ in self._varying if slow}
         self._asking = {
             block.rows.start: Asking(block, self, self._slow_steps if block.rows.start in slow else 1) for block in layout.blocks
         }
@@ -207,9 +207,10 @@ class Ensemble(Cells):
         if last < 0:
             self._stale = {block.rows.start: block for block in self.layout.blocks}
             return
-        for block, slow, changes in self._varying:
-            if (step % self._slow_steps == 0 or not slow) and (changes is None or changes[step] != changes[last]):
-                self.ask_later(block)
+        refreshed = step % self._slow_steps == 0
+        for start, block, slow, changes in self._varying:
+            if (refreshed or not slow) and (changes is None or changes[step] != changes[last]):
+                self._stale[start] = block
 
     def ask_later(self, block: Block) -> None:
         """What a block's machines find or are told has changed: they are asked before the tick goes on."""

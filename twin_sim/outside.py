@@ -228,7 +228,7 @@ class Outside:
                 np.divide(item[0][steps], item[1], out=own)
         return np.maximum(share, 0.0, out=share).reshape(len(found), -1)
 
-    def changes(self, block: Block) -> Ints | None:
+    def changes(self, block: Block) -> list[int] | None:
         """How often what a block finds has changed by each driver step; None if that is not known beforehand."""
         found = self._available[block.rows.start]
         if not found or block.kind.depends_on - {"availability", "health"} or self._worn[block.rows.start]:
@@ -237,7 +237,8 @@ class Outside:
         for item in found:
             if item is not None:
                 changed[1 : item[0].shape[0]] |= (item[0][1:] != item[0][:-1]).any(axis=1)
-        return changed.cumsum()
+        numbers: list[int] = changed.cumsum().tolist()
+        return numbers
 
     def availability_over(self, block: Block, steps: Ints) -> Floats:
         """Share of its rating that each machine of a block could give in the first future, shape (machines, steps)."""

@@ -291,8 +291,8 @@ class Script:
         """Machines that were told another set-point are to be asked."""
         np.greater(ensemble.alike, adjusted, out=ensemble.alike)
         told = adjusted.tobytes()
-        for block in ensemble.layout.blocks:
-            if not block.per_tick and 1 in told[block.rows]:
+        for block, rows in ensemble.layout.asked:
+            if 1 in told[rows]:
                 ensemble.ask_later(block)
 
 
