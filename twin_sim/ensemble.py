@@ -6,6 +6,7 @@ changes; from tick to tick nothing moves but the levels of the stores.
 
 from __future__ import annotations
 
+import weakref
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -107,15 +108,20 @@ class Ensemble(Cells):
             self.alike[self._ramps.rows] = False
         self._plan_failures()
         self._switches = Switches(self)
+        clock = weakref.WeakMethod(self._clock)
+        self._waker = lambda _: None if (tick := clock()) is None else tick()
         self._wake(0.0)
 
     # time
 
     def _wake(self, after_s: float) -> None:
-        """The clock's next tick; an event that calls back is all that a clock needs of a process."""
-        self.environment.timeout(after_s).callbacks.append(self._clock)
+        """Put the clock's next tick into the calendar, which keeps no ensemble alive that nobody needs any more.
 
-    def _clock(self, _: simpy.events.Event) -> None:
+        Arrays that go at once can be used again by the next ensemble; those that wait for the collection of cycles cannot.
+        """
+        self.environment.timeout(after_s).callbacks.append(self._waker)
+
+    def _clock(self) -> None:
         self._tick()
         self._wake(self.tick_s)
 
