@@ -90,15 +90,16 @@ class Answers:
         self._setpoints, self._many = np.zeros(MOST_SETPOINTS), 0
         self._known = np.zeros((3, self._rows, MOST_SETPOINTS))
         self._into = np.zeros((3, self._rows, futures))
+        power, output, intake = self._into
+        self._working = Working(power_kw=power, output_per_h=output, input_per_h=intake)
 
     def to(self, told: Floats) -> Working | None:
-        """What they draw and give when told this, shape (machines, futures); None if there are too many set-points."""
+        """What they draw and give when told this, shape (machines, futures), until asked again; None: too many set-points."""
         while (missing := recall.answers(told, self._setpoints, self._many, self._known, self._into)) is not None:
             if self._many == MOST_SETPOINTS:
                 return None
             self._learn(missing)
-        power, output, intake = self._into
-        return Working(power_kw=power, output_per_h=output, input_per_h=intake)
+        return self._working
 
     def _learn(self, setpoint: float) -> None:
         """Ask the kind for one more set-point."""

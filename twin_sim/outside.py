@@ -99,7 +99,7 @@ class Outside:
     def _columns(self, block: Block) -> list[Floats]:
         """What a block finds outside over the driver steps."""
         known = [item[0] for item in self._available[block.rows.start] if item is not None]
-        return known + [np.full((self.drivers.steps, 1), MILD_C) if self._outdoor is None else self._outdoor]
+        return [*known, np.full((self.drivers.steps, 1), MILD_C) if self._outdoor is None else self._outdoor]
 
     def varies(self, block: Block) -> bool:
         """Whether what the kind depends on may have changed with a driver step."""

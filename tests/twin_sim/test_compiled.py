@@ -102,6 +102,8 @@ def test_what_is_compiled_refuses_arrays_that_do_not_fit() -> None:
         futures.draws.courses(np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), 5, 4, 0.9, 0.1)
     with pytest.raises(ValueError, match="other steps or futures"):
         futures.draws.drawn(np.zeros((3, 4)), np.zeros((3, 2)), np.zeros((3, 2)), one, one, one[:2])
+    with pytest.raises(ValueError, match="other machines or futures"):
+        asking.recall.answers(np.zeros((2, 5)), np.zeros(4), 1, np.zeros((3, 2, 4)), np.zeros((3, 2, 6)))
     with pytest.raises(ValueError, match="other stores or futures"):
         cells.ticks.terms(np.zeros((2, 3)), ((1, 3, np.ones(2), None, False),))
     with pytest.raises(ValueError, match="other stores or futures"):
