@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -82,7 +81,8 @@ class Outside:
         self._edges_min = sorted(
             {edge for spans in self._schedules for hours in spans for edge in (hours.begin_min, hours.end_min)}
         )
-        self._span: tuple[date, int] | None = None
+        self._holds: tuple[datetime, datetime] | None = None
+        """From and until when the schedules hold as they were seen last."""
         self._held: tuple[bool, ...] = ()
         self._scheduled: npt.NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
 
@@ -162,18 +162,23 @@ class Outside:
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1); the same array as before where nothing has changed."""
-        if not self._schedules:
+        if not self._schedules or (self._holds is not None and self._holds[0] <= time < self._holds[1]):
             return self._scheduled
         local = time.astimezone(self._zone)
-        span = local.date(), bisect_right(self._edges_min, local.hour * 60 + local.minute)
-        if span != self._span:
-            self._span = span
-            opened = local.date() not in self._closed
-            held = tuple(opened and any(hours.holds(local) for hours in spans) for spans in self._schedules)
-            if held != self._held:
-                self._held = held
-                self._scheduled = np.array(held, dtype=bool)[self._schedule_of][:, None]
+        self._holds = time, self._until(time, local)
+        opened = local.date() not in self._closed
+        held = tuple(opened and any(hours.holds(local) for hours in spans) for spans in self._schedules)
+        if held != self._held:
+            self._held = held
+            self._scheduled = np.array(held, dtype=bool)[self._schedule_of][:, None]
         return self._scheduled
+
+    def _until(self, time: datetime, local: datetime) -> datetime:
+        """Until when no schedule changes: the next edge of one, or the day's end; not known where clocks are changed before."""
+        now_min = local.hour * 60 + local.minute
+        edge_min = next((edge for edge in self._edges_min if edge > now_min), 1440)
+        until = time + timedelta(minutes=edge_min - now_min, seconds=-local.second, microseconds=-local.microsecond)
+        return until if until.astimezone(self._zone).utcoffset() == local.utcoffset() else time
 
     def conditions(
         self, block: Block, step: int, level: Floats, running_s: Floats | None = None, *, everything: bool = False

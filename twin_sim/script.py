@@ -54,8 +54,8 @@ class _Shared:
         levels = (ensemble.level, ensemble.ahead)[:: 1 if ensemble.tick_number % 2 == 0 else -1]
         arrays = (
             left, ensemble.on, ensemble.want, ensemble.released, ensemble.setpoint, *levels, *_limits_of(layout), middle,
-            layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted, np.zeros(layout.dummy + 1, dtype=bool),
-            orders, targets,
+            layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted, ensemble.alike,
+            np.zeros(layout.dummy + 1, dtype=bool), orders, targets,
         )  # fmt: skip
         self.held = compiled.hold(arrays, count, layout.real, layout.dummy, ensemble.futures, columns.start, width, len(orders))
 
@@ -285,11 +285,11 @@ class Script:
         ensemble.setpoint[rows, self.columns] = target[changes]
         adjusted: Bools = np.zeros(len(ensemble.alike), dtype=bool)
         adjusted[rows] = True
+        ensemble.alike[rows] = False
         self._ask(ensemble, adjusted)
 
     def _ask(self, ensemble: Ensemble, adjusted: Bools) -> None:
         """Machines that were told another set-point are to be asked."""
-        np.greater(ensemble.alike, adjusted, out=ensemble.alike)
         told = adjusted.tobytes()
         for block, rows in ensemble.layout.asked:
             if 1 in told[rows]:
