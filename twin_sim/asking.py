@@ -38,9 +38,10 @@ class Asking:
         self._kind, self._block, self._rows = block.kind, block, block.rows
         self._alike = ensemble.alike[block.rows]
         self._timed = "running_s" in block.kind.depends_on
-        outside, futures = ensemble.outside, ensemble.futures
+        outside, self._futures = ensemble.outside, ensemble.futures
         lasting = outside.lasting.get(block.rows.start)
-        self._answers = None if recall is None or lasting is None else Answers(block, lasting, futures)
+        self._recalls = recall is not None and lasting is not None
+        self._answers: Answers | None = None
         self._ahead = Ahead(block, outside, stride) if outside.foreseen(block) else None
         self._sees_levels = outside.sees_levels(block)
         self._seen: list[Conditions | None] = [lasting, lasting]
@@ -63,10 +64,15 @@ class Asking:
             return self._ahead.at(ensemble.reached[self._rows, :1], step, ensemble.level)
         told = ensemble.reached[self._rows, :1] if alike else ensemble.reached[self._rows]
         conditions = self._seen[ensemble.tick_number % 2] or self._see(ensemble, step)
-        working = None if alike or self._answers is None else self._answers.to(told)
+        working = None if alike or not self._recalls else self._recall(told, conditions)
         if working is None:
             working = self._kind.running(told, conditions)
         return working, self._kind.idle_kw(conditions) if self._rests else None
+
+    def _recall(self, told: Floats, conditions: Conditions) -> Working | None:
+        if self._answers is None:
+            self._answers = Answers(self._block, conditions, self._futures)
+        return self._answers.to(told)
 
     def _see(self, ensemble: Ensemble, step: int) -> Conditions:
         """What the machines find; where they see the levels of stores alone it lasts as long as these do, in turns."""
