@@ -85,18 +85,7 @@ class Ensemble(Cells):
         self._driver_step = -1
         self._begun = False
         self._local = LocalControllers(self.outside)
-        self._varying = tuple(
-            (block.rows.start, block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
-            for block in layout.blocks
-            if self.outside.varies(block)
-        )
-        self._stale: dict[int, Block] = {}
-        self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
-        self._slow_steps = max(1, round(refresh_s / drivers.step_s))
-        slow = {start for start, _, slow, _ in self._varying if slow}
-        self._asking = {
-            block.rows.start: Asking(block, self, self._slow_steps if block.rows.start in slow else 1) for block in layout.blocks
-        }
+        self._prepare_asking(max(1, round(refresh_s / drivers.step_s)))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
         self.follows: Bools = np.zeros(len(layout.assets), dtype=bool)
         for follower in self._followers:
@@ -111,6 +100,21 @@ class Ensemble(Cells):
         clock = weakref.WeakMethod(self._clock)
         self._waker = lambda _: None if (tick := clock()) is None else tick()
         self._wake(0.0)
+
+    def _prepare_asking(self, slow_steps: int) -> None:
+        """Which kinds are to be asked when, and how."""
+        layout, self._slow_steps = self.layout, slow_steps
+        self._varying = tuple(
+            (block.rows.start, block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
+            for block in layout.blocks
+            if self.outside.varies(block)
+        )
+        self._stale: dict[int, Block] = {}
+        self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
+        slow = {start for start, _, slow, _ in self._varying if slow}
+        self._asking = {
+            block.rows.start: Asking(block, self, slow_steps if block.rows.start in slow else 1) for block in layout.blocks
+        }
 
     # time
 

@@ -58,7 +58,12 @@ class Outside:
         self._hidden = [
             (row, drivers.losses[store.name]) for row, store in enumerate(layout.stores) if store.name in drivers.losses
         ]
-        outdoor = layout.model.site.limits.outdoor
+        self._blocks(layout)
+        self._schedules_of(layout)
+
+    def _blocks(self, layout: Layout) -> None:
+        """What the machines find besides levels."""
+        tags, drivers, outdoor = self.drivers.tags, self.drivers, layout.model.site.limits.outdoor
         self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
         self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
         self._known = {
@@ -69,6 +74,9 @@ class Outside:
         lasting = Conditions(outdoor=MILD_C)
         self.lasting = {block.rows.start: lasting for block in layout.blocks if not self.varies(block)}
         """What blocks find whose machines' work depends on nothing that changes, by first row."""
+
+    def _schedules_of(self, layout: Layout) -> None:
+        """The schedules, each of them once, and when any may change."""
         site = layout.model.site
         self._zone, self._closed = (
             ZoneInfo(site.site.timezone),
