@@ -22,6 +22,7 @@ from twin_sim.follow import Follower
 from twin_sim.layout import Block, Companions, Layout
 from twin_sim.lived import Recorder
 from twin_sim.local import LocalControllers
+from twin_sim.memory import keep_freed
 from twin_sim.outside import Outside
 from twin_sim.ramps import ramps_of
 from twin_sim.script import Script
@@ -74,10 +75,10 @@ class Ensemble(Cells):
         refresh_s: float = 900.0,
         audited: bool = False,
     ) -> None:
+        keep_freed()
         super().__init__(layout, futures, tick_s, audited=audited)
         self.drivers, self.start = drivers, start
-        self.scripts, self.recorder = scripts, recorder
-        self._followed = scripts
+        self.scripts, self._followed, self.recorder = scripts, scripts, recorder
         self.outside = Outside(layout, drivers, futures, base)
         self.outside.begin(self.decay, self.per_rate, self.bias)
         self.environment = simpy.Environment()

@@ -15,7 +15,6 @@ from twin_sim.figures import figures, spreads
 from twin_sim.futures import draw
 from twin_sim.layout import Layout, layout_of
 from twin_sim.lived import Recorder
-from twin_sim.memory import keep_freed
 from twin_sim.model import SiteModel
 from twin_sim.rules import Judged, judge
 from twin_sim.script import Script, of_plan
@@ -107,7 +106,6 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
 
 def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TICK_S) -> Lived:
     """Live through a plan, doing nothing and lost contact, side by side in one ensemble."""
-    keep_freed()
     control = model.site.control
     steps = max(1, steps_between(situation.time, plan.until, situation.step_s)) if plan.courses else 1
     steps = min(steps, max(1, round(control.rehearsal_s / situation.step_s)))
