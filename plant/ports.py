@@ -73,7 +73,8 @@ class AssetModel(Protocol):
     """The physics of one asset kind. Its fields are the spec of the site file, each one number or one column per asset.
 
     A kind holds no state: what a machine remembers is its life (on, since when) and the level of its store, and both are
-    the simulation's. So one file serves one machine or a thousand futures of fifty.
+    the simulation's. So one file serves one machine or a thousand futures of fifty. What it says to a number it says to that
+    number in an array, too: the simulation asks it once for what many are told, or for several instants together.
     """
 
     depends_on: ClassVar[frozenset[str]]

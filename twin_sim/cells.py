@@ -81,8 +81,8 @@ class Cells:
         self._allocate()
         self._constants()
         self._held = None if ticks is None else self._for_ticks()
-        self._puts = self._held is not None and futures > 1 and not audited
-        """Whether what is compiled books what kinds say; NumPy adds up the machines of a single future in another order."""
+        self._puts = {block.rows.start: _where(block) for block in layout.blocks if self._held and futures > 1 and not audited}
+        """Blocks whose answers what is compiled books; NumPy adds up the machines of a single future in another order."""
 
     def _for_ticks(self) -> object:
         """The arrays that the compiled loops work on; without them NumPy does the same, to the last bit."""
@@ -190,9 +190,12 @@ class Cells:
         """Keep what the machines of a block would draw and give now; where that is news, book it for those that produce."""
         rows = block.rows
         if self._puts:
-            taken = _doubles(working.input_per_h) if self.layout.has_inputs else None
-            where = rows.start, rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
-            ticks.put(self._held, *where, _doubles(working.power_kw), _doubles(working.output_per_h), taken)
+            power, output, intake = working.power_kw, working.output_per_h, working.input_per_h if self.layout.has_inputs else None
+            try:
+                ticks.put(self._held, *self._puts[rows.start], power, output, intake)
+            except (TypeError, ValueError):  # what the compiled loop cannot read as it is
+                intake = None if intake is None else _doubles(intake)
+                ticks.put(self._held, *self._puts[rows.start], _doubles(power), _doubles(output), intake)
             return
         news = (
             _renewed(self.run_power[rows], working.power_kw),
@@ -305,9 +308,14 @@ def _moved(booked: Floats, run: Floats, producing: Bools) -> Floats:
     return moved
 
 
-def _doubles(numbers: Numbers) -> Numbers:
+def _where(block: Block) -> tuple[int, int, bool, bool, bool]:
+    """A block for what is compiled: its rows, whether it is booked, fills and draws from stores."""
+    return block.rows.start, block.rows.stop, not block.per_tick, block.feeds is not None, block.draws is not None
+
+
+def _doubles(numbers: Numbers) -> Floats:
     """What a kind says as a compiled loop can read it."""
-    return numbers if type(numbers) is float else np.ascontiguousarray(numbers, dtype=np.float64)
+    return np.ascontiguousarray(numbers, dtype=np.float64)
 
 
 def _renewed(run: Floats, now: Numbers) -> bool:

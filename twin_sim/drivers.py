@@ -74,7 +74,10 @@ def at_steps(series: Series, start: datetime, step_s: float, steps: int) -> Floa
     first, between = divmod((start - series.start).total_seconds(), series.step_s)
     if step_s != series.step_s or between:
         return np.array(series.resampled(start, step_s, steps))
-    return np.array(series.values).take(np.arange(int(first), int(first) + steps), mode="clip")
+    values, begin = np.array(series.values), int(first)
+    if 0 <= begin <= values.size - steps:
+        return values[begin : begin + steps]
+    return values.take(np.arange(begin, begin + steps), mode="clip")
 
 
 def from_table(table: Table) -> Drivers:

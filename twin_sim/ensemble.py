@@ -6,7 +6,7 @@ changes; from tick to tick nothing moves but the levels of the stores.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import weakref
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import simpy
 
 from plant.table import Floats
+from twin_sim.asking import Asking
 from twin_sim.cells import Audit, Bools, Cells, Ints
 from twin_sim.companions import shared_output
 from twin_sim.drivers import Drivers
@@ -21,6 +22,7 @@ from twin_sim.follow import Follower
 from twin_sim.layout import Block, Companions, Layout
 from twin_sim.lived import Recorder
 from twin_sim.local import LocalControllers
+from twin_sim.memory import keep_freed
 from twin_sim.outside import Outside
 from twin_sim.ramps import ramps_of
 from twin_sim.script import Script
@@ -73,9 +75,10 @@ class Ensemble(Cells):
         refresh_s: float = 900.0,
         audited: bool = False,
     ) -> None:
+        keep_freed()
         super().__init__(layout, futures, tick_s, audited=audited)
         self.drivers, self.start = drivers, start
-        self.scripts, self.recorder = scripts, recorder
+        self.scripts, self._followed, self.recorder = scripts, scripts, recorder
         self.outside = Outside(layout, drivers, futures, base)
         self.outside.begin(self.decay, self.per_rate, self.bias)
         self.environment = simpy.Environment()
@@ -83,14 +86,7 @@ class Ensemble(Cells):
         self._driver_step = -1
         self._begun = False
         self._local = LocalControllers(self.outside)
-        self._varying = tuple(
-            (block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
-            for block in layout.blocks
-            if self.outside.varies(block)
-        )
-        self._stale: dict[int, Block] = {}
-        self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
-        self._slow_steps = max(1, round(refresh_s / drivers.step_s))
+        self._prepare_asking(max(1, round(refresh_s / drivers.step_s)))
         self._followers = tuple(Follower(block, self) for block in layout.blocks if block.per_tick)
         self.follows: Bools = np.zeros(len(layout.assets), dtype=bool)
         for follower in self._followers:
@@ -102,14 +98,37 @@ class Ensemble(Cells):
             self.alike[self._ramps.rows] = False
         self._plan_failures()
         self._switches = Switches(self)
-        self.environment.process(self._clock())
+        clock = weakref.WeakMethod(self._clock)
+        self._waker = lambda _: None if (tick := clock()) is None else tick()
+        self._wake(0.0)
+
+    def _prepare_asking(self, slow_steps: int) -> None:
+        """Which kinds are to be asked when, and how."""
+        layout, self._slow_steps = self.layout, slow_steps
+        self._varying = tuple(
+            (block.rows.start, block, not block.kind.depends_on & {"availability", "running_s"}, self.outside.changes(block))
+            for block in layout.blocks
+            if self.outside.varies(block)
+        )
+        self._stale: dict[int, Block] = {}
+        self._groups = {block.rows.start: _companions_of(block, layout) for block in layout.blocks}
+        slow = {start for start, _, slow, _ in self._varying if slow}
+        self._asking = {
+            block.rows.start: Asking(block, self, slow_steps if block.rows.start in slow else 1) for block in layout.blocks
+        }
 
     # time
 
-    def _clock(self) -> Generator[simpy.events.Timeout, Any, None]:
-        while True:
-            self._tick()
-            yield self.environment.timeout(self.tick_s)
+    def _wake(self, after_s: float) -> None:
+        """Put the clock's next tick into the calendar, which keeps no ensemble alive that nobody needs any more.
+
+        Arrays that go at once can be used again by the next ensemble; those that wait for the collection of cycles cannot.
+        """
+        self.environment.timeout(after_s).callbacks.append(self._waker)
+
+    def _clock(self) -> None:
+        self._tick()
+        self._wake(self.tick_s)
 
     def now(self) -> datetime:
         """The simulated instant."""
@@ -172,14 +191,14 @@ class Ensemble(Cells):
         step = self.drivers.step_at(time)
         if step != self._driver_step:
             self._drive(step, time)
-        for script in self.scripts:
+        for script in self._followed:
             script.apply(self, time)
         if self._ramps is not None:
             self._ramps.move(self)
         if self._stale:
             self._ask_stale()
         self.look_ahead()
-        for script in self.scripts:
+        for script in self._followed:
             script.look_ahead(self)
         self._local.decide(self)
         self._switches.switch(self)
@@ -199,9 +218,10 @@ class Ensemble(Cells):
         if last < 0:
             self._stale = {block.rows.start: block for block in self.layout.blocks}
             return
-        for block, slow, changes in self._varying:
-            if (step % self._slow_steps == 0 or not slow) and (changes is None or changes[step] != changes[last]):
-                self.ask_later(block)
+        refreshed = step % self._slow_steps == 0
+        for start, block, slow, changes in self._varying:
+            if (refreshed or not slow) and (changes is None or changes[step] != changes[last]):
+                self._stale[start] = block
 
     def ask_later(self, block: Block) -> None:
         """What a block's machines find or are told has changed: they are asked before the tick goes on."""
@@ -218,13 +238,8 @@ class Ensemble(Cells):
     def ask(self, block: Block) -> None:
         """Ask the kind what its machines draw and give now, and book what has changed."""
         rows = block.rows
-        now_s = self.tick_number * self.tick_s
-        running_s = np.asarray(now_s - self.since_s[rows]) if "running_s" in block.kind.depends_on else None
-        conditions = self.outside.conditions(block, self._driver_step, self.level, running_s)
-        told = self.reached[rows, :1] if np.count_nonzero(self.alike[rows]) == rows.stop - rows.start else self.reached[rows]
-        working = block.kind.running(told, conditions)
-        idle = block.kind.idle_kw(conditions)
-        if not self._begun or isinstance(idle, np.ndarray):
+        working, idle = self._asking[rows.start].now(self, self._driver_step)
+        if idle is not None:
             self.idle[rows] = idle
         grouped = self._groups[rows.start]
         if not grouped:
@@ -265,6 +280,10 @@ class Ensemble(Cells):
     def _book_running(self, cells: Ints, late: Floats) -> None:
         run = self.run_power.reshape(-1)[cells], self.run_output.reshape(-1)[cells], self.run_intake.reshape(-1)[cells]
         self.book(cells, cells // self.futures, *run, late)
+
+    def done_with(self, script: Script) -> None:
+        """A script has given everything back: it is at its end."""
+        self._followed = tuple(other for other in self._followed if other is not script)
 
     def local_due(self, last_row: int) -> None:
         """Machines up to a row were given back: schedules and the like are looked at again."""

@@ -75,7 +75,10 @@ def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
 
 def quantile(values: Floats, share: float) -> float:
     """A quantile, linear between neighbours: what `np.quantile` gives, without its preparations."""
-    ordered = np.sort(values)
+    return _between(np.sort(values), share)
+
+
+def _between(ordered: Floats, share: float) -> float:
     at = (ordered.size - 1) * share
     first = int(at)
     low, high, part = float(ordered[first]), float(ordered[min(first + 1, ordered.size - 1)]), at - first
@@ -85,6 +88,9 @@ def quantile(values: Floats, share: float) -> float:
 def spreads(found: Mapping[str, Floats], columns: slice) -> tuple[Spread, ...]:
     """5th, 50th, 95th percentile and mean of every figure over some columns."""
     table = np.array([values[columns] for values in found.values()])
-    low, mid, high = np.quantile(table, (0.05, 0.5, 0.95), axis=1).tolist()
     means = table.mean(axis=1).tolist()
-    return tuple(Spread(key=key, p5=low[i], p50=mid[i], p95=high[i], mean=means[i]) for i, key in enumerate(found))
+    table.sort(axis=1)
+    return tuple(
+        Spread(key=key, p5=_between(row, 0.05), p50=_between(row, 0.5), p95=_between(row, 0.95), mean=mean)
+        for key, row, mean in zip(found, table, means, strict=True)
+    )

@@ -190,6 +190,8 @@ class Layout:
             )
             first = row
         self.blocks = tuple(blocks)
+        self.asked = tuple((block, block.rows) for block in blocks if not block.per_tick)
+        """Blocks whose kinds are asked when they are told something else."""
         self.block_of = np.repeat(np.arange(len(blocks)), [block.rows.stop - block.rows.start for block in blocks])
         followed = {row for block in blocks if block.per_tick for row in block.stores.tolist()}
         others = {

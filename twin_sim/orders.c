@@ -17,7 +17,7 @@ typedef struct { /* in this order they come */
     /* assets */
     int64_t *into, *out_of;
     double *nominal;
-    uint8_t *answering, *adjusted;
+    uint8_t *answering, *adjusted, *alike;
     /* stores: any column has left it */
     uint8_t *any;
     /* steps × assets */
@@ -28,7 +28,7 @@ typedef struct { /* in this order they come */
 enum { COLUMNS, CELLS, LEVELS, LIMITED, ASSETS, STORES, STEPS };
 
 static const Run RUNS[] = {{COLUMNS, 1, 1}, {CELLS, 1, 3},  {CELLS, 8, 1},  {LEVELS, 8, 2},
-                           {LIMITED, 8, 5}, {ASSETS, 8, 3}, {ASSETS, 1, 2}, {STORES, 1, 1},
+                           {LIMITED, 8, 5}, {ASSETS, 8, 3}, {ASSETS, 1, 3}, {STORES, 1, 1},
                            {STEPS, 1, 1},   {STEPS, 8, 1}};
 
 typedef struct {
@@ -144,6 +144,7 @@ WIDE static int give(const Arrays *a, const Sizes *s, const double *level, Py_ss
     }
     a->answering[row] = answers;
     a->adjusted[row] = adjusted;
+    a->alike[row] &= !adjusted;
     return follows;
 }
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -42,6 +41,9 @@ class Outside:
     def __init__(self, layout: Layout, drivers: Drivers, futures: int, base: str | None) -> None:
         self.layout, self.drivers, self.futures, self.base = layout, drivers, futures, base
         tags = drivers.tags
+        column = tags.get(base or "")
+        self._base = None if column is None else np.ascontiguousarray(column, dtype=np.float64)
+        self._no_base = np.zeros(1)
         self._demands = [
             (row, tags[tag], float(layout.demand_share[row]))
             for row, tag in enumerate(layout.demand_tag)
@@ -56,17 +58,25 @@ class Outside:
         self._hidden = [
             (row, drivers.losses[store.name]) for row, store in enumerate(layout.stores) if store.name in drivers.losses
         ]
-        outdoor = layout.model.site.limits.outdoor
+        self._blocks(layout)
+        self._schedules_of(layout)
+
+    def _blocks(self, layout: Layout) -> None:
+        """What the machines find besides levels."""
+        tags, drivers, outdoor = self.drivers.tags, self.drivers, layout.model.site.limits.outdoor
         self._outdoor = tags[outdoor] if outdoor is not None and outdoor in tags else None
         self._available = {block.rows.start: self._availabilities(block) for block in layout.blocks}
-        self._ratings = {
-            start: np.array([1.0 if item is None else item[1] for item in found])[:, None]
-            for start, found in self._available.items()
-        }
         self._known = {
             block.rows.start: any(item is not None for item in self._available[block.rows.start]) for block in layout.blocks
         }
         self._worn = {block.rows.start: any(name in drivers.health for name in layout.names[block.rows]) for block in layout.blocks}
+        self._wide = {block.rows.start: max(column.shape[1] for column in self._columns(block)) for block in layout.blocks}
+        lasting = Conditions(outdoor=MILD_C)
+        self.lasting = {block.rows.start: lasting for block in layout.blocks if not self.varies(block)}
+        """What blocks find whose machines' work depends on nothing that changes, by first row."""
+
+    def _schedules_of(self, layout: Layout) -> None:
+        """The schedules, each of them once, and when any may change."""
         site = layout.model.site
         self._zone, self._closed = (
             ZoneInfo(site.site.timezone),
@@ -79,7 +89,8 @@ class Outside:
         self._edges_min = sorted(
             {edge for spans in self._schedules for hours in spans for edge in (hours.begin_min, hours.end_min)}
         )
-        self._span: tuple[date, int] | None = None
+        self._holds: tuple[datetime, datetime] | None = None
+        """From and until when the schedules hold as they were seen last."""
         self._held: tuple[bool, ...] = ()
         self._scheduled: npt.NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
 
@@ -92,6 +103,11 @@ class Outside:
             nominal = float(np.asarray(self.layout.model.kind(asset.name).running(1.0, Conditions()).power_kw))
             found.append(None if column is None else (column, nominal))
         return found
+
+    def _columns(self, block: Block) -> list[Floats]:
+        """What a block finds outside over the driver steps."""
+        known = [item[0] for item in self._available[block.rows.start] if item is not None]
+        return [*known, np.full((self.drivers.steps, 1), MILD_C) if self._outdoor is None else self._outdoor]
 
     def varies(self, block: Block) -> bool:
         """Whether what the kind depends on may have changed with a driver step."""
@@ -150,26 +166,34 @@ class Outside:
 
     def base_kw(self, step: int) -> Floats:
         """Power that is not simulated, shape (futures,) or (1,)."""
-        column = self.drivers.tags.get(self.base or "")
-        return np.zeros(1) if column is None else np.ascontiguousarray(column[step], dtype=np.float64)
+        return self._no_base if self._base is None else self._base[step]
 
     def scheduled(self, time: datetime) -> npt.NDArray[np.bool_]:
         """Whether each schedule holds, shape (schedules, 1); the same array as before where nothing has changed."""
+        if not self._schedules or (self._holds is not None and self._holds[0] <= time < self._holds[1]):
+            return self._scheduled
         local = time.astimezone(self._zone)
-        span = local.date(), bisect_right(self._edges_min, local.hour * 60 + local.minute)
-        if span != self._span:
-            self._span = span
-            opened = local.date() not in self._closed
-            held = tuple(opened and any(hours.holds(local) for hours in spans) for spans in self._schedules)
-            if held != self._held:
-                self._held = held
-                self._scheduled = np.array(held, dtype=bool)[self._schedule_of][:, None]
+        self._holds = time, self._until(time, local)
+        opened = local.date() not in self._closed
+        held = tuple(opened and any(hours.holds(local) for hours in spans) for spans in self._schedules)
+        if held != self._held:
+            self._held = held
+            self._scheduled = np.array(held, dtype=bool)[self._schedule_of][:, None]
         return self._scheduled
+
+    def _until(self, time: datetime, local: datetime) -> datetime:
+        """Until when no schedule changes: the next edge of one, or the day's end; not known where clocks are changed before."""
+        now_min = local.hour * 60 + local.minute
+        edge_min = next((edge for edge in self._edges_min if edge > now_min), 1440)
+        until = time + timedelta(minutes=edge_min - now_min, seconds=-local.second, microseconds=-local.microsecond)
+        return until if until.astimezone(self._zone).utcoffset() == local.utcoffset() else time
 
     def conditions(
         self, block: Block, step: int, level: Floats, running_s: Floats | None = None, *, everything: bool = False
     ) -> Conditions:
         """What the machines of a block find: what their kind's work depends on, or (for their sensors) everything."""
+        if not everything and (lasting := self.lasting.get(block.rows.start)) is not None:
+            return lasting
         needs = EVERYTHING if everything else block.kind.depends_on
         return Conditions(
             level=self._of_stores(level, block.feeds) if "level" in needs else 0.0,
@@ -177,8 +201,25 @@ class Outside:
             outdoor=MILD_C if self._outdoor is None else self._outdoor[step],
             running_s=1e9 if running_s is None else running_s,
             health=self._health(block, step) if "health" in needs else 1.0,
-            availability=self._availability(block, step),
+            availability=self._availability(block, slice(step, step + 1), self._wide[block.rows.start]),
         )
+
+    def sees_levels(self, block: Block) -> bool:
+        """Whether what a block's work depends on are levels alone, which it sees as they are."""
+        only = not block.kind.depends_on - {"level", "input_level", "health"} and not self._worn[block.rows.start]
+        return only and not isinstance(block.feeds, np.ndarray) and not isinstance(block.draws, np.ndarray)
+
+    def foreseen(self, block: Block) -> bool:
+        """Whether all that a block's work depends on comes from outside, so that it is known beforehand."""
+        only = not block.kind.depends_on - {"availability", "outdoor", "health"}
+        return only and self.varies(block) and not self._worn[block.rows.start]
+
+    def ahead(self, block: Block, step: int, stride: int, most: int) -> tuple[Conditions, int]:
+        """What the machines of such a block find at a step and those a stride apart, step by step in columns; how many steps."""
+        end = min(step + stride * most, *(len(column) for column in self._columns(block)))
+        steps, many, wide = slice(step, end, stride), len(range(step, end, stride)), self._wide[block.rows.start]
+        outdoor = MILD_C if self._outdoor is None else np.broadcast_to(self._outdoor[steps], (many, wide)).reshape(-1)
+        return Conditions(outdoor=outdoor, availability=self._availability(block, steps, wide)), many
 
     def _of_stores(self, level: Floats, stores: Reach | None) -> Floats:
         return level[self.layout.dummy :] if stores is None else level[stores]
@@ -189,15 +230,18 @@ class Outside:
         names = self.layout.names[block.rows]
         return _stacked([self.drivers.health[name][step] if name in self.drivers.health else None for name in names], self.futures)
 
-    def _availability(self, block: Block, step: int) -> Numbers:
+    def _availability(self, block: Block, steps: slice, wide: int) -> Numbers:
+        """Share of its rating that each machine can give at some steps, which follow one another in the columns."""
         if not self._known[block.rows.start]:
             return 1.0
         found = self._available[block.rows.start]
-        share = _stacked([None if item is None else item[0][step] for item in found], self.futures)
-        share /= self._ratings[block.rows.start]
-        return np.maximum(share, 0.0, out=share)
+        share = np.ones((len(found), len(range(steps.start, steps.stop, steps.step or 1)), wide))
+        for own, item in zip(share, found, strict=True):
+            if item is not None:
+                np.divide(item[0][steps], item[1], out=own)
+        return np.maximum(share, 0.0, out=share).reshape(len(found), -1)
 
-    def changes(self, block: Block) -> Ints | None:
+    def changes(self, block: Block) -> list[int] | None:
         """How often what a block finds has changed by each driver step; None if that is not known beforehand."""
         found = self._available[block.rows.start]
         if not found or block.kind.depends_on - {"availability", "health"} or self._worn[block.rows.start]:
@@ -206,7 +250,8 @@ class Outside:
         for item in found:
             if item is not None:
                 changed[1 : item[0].shape[0]] |= (item[0][1:] != item[0][:-1]).any(axis=1)
-        return changed.cumsum()
+        numbers: list[int] = changed.cumsum().tolist()
+        return numbers
 
     def availability_over(self, block: Block, steps: Ints) -> Floats:
         """Share of its rating that each machine of a block could give in the first future, shape (machines, steps)."""

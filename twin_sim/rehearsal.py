@@ -169,14 +169,14 @@ def nothing(layout: Layout, columns: slice, situation: Situation) -> Script:
 def _valid_while(plan: Plan, situation: Situation, lived: Lived) -> tuple[Bound, ...]:
     """Levels that the futures passed through while the commands are alive, with room for measuring error."""
     layout, found = lived.ensemble.layout, []
-    ticks = max(1, round(situation.step_s / lived.tick_s))
+    seen = lived.recorder.level[: max(1, round(situation.step_s / lived.tick_s)), :, lived.plan]
+    lowest, highest = seen.min(axis=(0, 2)).tolist(), seen.max(axis=(0, 2)).tolist()
     for row, store in enumerate(layout.stores):
         known = situation.store(store.name).level
         if known is None:
             continue
-        seen = lived.recorder.level[:ticks, row, lived.plan]
         room = 0.05 * (store.high - store.low)
-        low, high = min(float(seen.min()), known) - room, max(float(seen.max()), known) + room
+        low, high = min(lowest[row], known) - room, max(highest[row], known) + room
         found.append(Bound(tag=store.level, low=round(low, 6), high=round(high, 6)))
     return tuple(found) if any(command.action is not Action.RELEASE for command in plan.commands) else ()
 

@@ -152,10 +152,12 @@ def service_amounts(model: SiteModel, ensemble: Ensemble, recorder: Recorder) ->
         demanded, unserved = _together(total, rows), _together(ensemble.unserved, rows)
         stores = [row for row in rows if row < layout.real]
         if stores and not (demanded > 0).all():
-            demanded = np.full(ensemble.futures, hours * len(stores))
-            unserved = (
-                sum((_outside(layout, recorder, row) for row in stores), np.zeros(ensemble.futures)) * ensemble.tick_s / 3600.0
-            )
+            demanded, unserved = np.full(ensemble.futures, hours * len(stores)), np.zeros(ensemble.futures)
+            for row in stores:
+                if _left(layout, recorder, row):
+                    unserved += _outside(layout, recorder, row)
+            unserved *= ensemble.tick_s
+            unserved /= 3600.0
         yield service.name, demanded, unserved
 
 
@@ -163,27 +165,32 @@ def _together(table: Floats, rows: list[int]) -> Floats:
     return np.asarray(table[rows[0]] if len(rows) == 1 else table[rows].sum(axis=0))
 
 
+def _left(layout: Layout, recorder: Recorder, row: int) -> bool:
+    """Whether a store was ever outside its span, as far as levels are kept."""
+    lowest, highest = recorder.extremes()
+    return len(recorder.level) > 0 and bool(lowest[row] < layout.low[row, 0] or layout.high[row, 0] < highest[row])
+
+
 def _outside(layout: Layout, recorder: Recorder, row: int) -> Floats:
     """Ticks × depth that a store was outside its span, as shares of it; array (futures,)."""
     low, high = float(layout.low[row, 0]), float(layout.high[row, 0])
-    if not len(recorder.level):
-        return np.zeros(recorder.level.shape[-1])
     lowest, highest = recorder.extremes()
-    if low <= lowest[row] and highest[row] <= high:
-        return np.zeros(recorder.level.shape[-1])
     levels = recorder.level[: recorder.ticks, row]
-    beyond = np.maximum(low - levels, 0.0)
-    beyond += np.maximum(levels - high, 0.0)
+    beyond = levels - high if low <= lowest[row] else low - levels
+    np.maximum(beyond, 0.0, out=beyond)
+    if lowest[row] < low and high < highest[row]:
+        beyond += np.maximum(levels - high, 0.0)
     return np.asarray(beyond.sum(axis=0) / (high - low))
 
 
 def served_shares(model: SiteModel, ensemble: Ensemble, recorder: Recorder) -> Floats:
     """Mean over the services of the share that was served, per future."""
+    everything = np.ones(ensemble.futures)
     shares = [
-        np.where(demanded > 0, 1.0 - unserved / np.where(demanded > 0, demanded, 1.0), 1.0)
+        np.where(demanded > 0, 1.0 - unserved / np.where(demanded > 0, demanded, 1.0), 1.0) if unserved.any() else everything
         for _, demanded, unserved in service_amounts(model, ensemble, recorder)
     ]
-    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else np.ones(ensemble.futures)
+    return np.clip(np.mean(shares, axis=0), 0.0, 1.0) if shares else everything
 
 
 def _violations(model: SiteModel, ensemble: Ensemble, recorder: Recorder, total: Floats) -> tuple[Violation, ...]:

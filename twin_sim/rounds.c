@@ -231,6 +231,54 @@ static Py_ssize_t look_again(const Arrays *a, const Tick *t, Py_ssize_t go, Py_s
     return still;
 }
 
+/* One round over the first `many` of some cells: how many changed; those behind them that are still to change are `left`. */
+static Py_ssize_t round_of(const Arrays *a, const Tick *t, Py_ssize_t many, Py_ssize_t *left)
+{
+    const Py_ssize_t may = locate(a, t, many), go = part(a, t, may);
+    apply(a, t, go);
+    *left = look_again(a, t, go, may - go);
+    return go;
+}
+
+/* The arrays and times of the tick that begins. */
+static void now(const Held *h, int odd, double now_s, int broken, Arrays *a, Tick *t)
+{
+    *a = h->a;
+    *t = h->t;
+    t->now_s = now_s;
+    t->broken = broken;
+    if (odd) {
+        a->level = h->a.ahead;
+        a->ahead = h->a.level;
+    }
+}
+
+PyDoc_STRVAR(run_doc, "run(held, odd, most, now_s, broken)\n--\n\n"
+                      "All rounds of a tick, so many at most; those that are still to change then stay as they are. Whether any did.");
+
+static PyObject *run(PyObject *module, PyObject *args)
+{
+    PyObject *capsule;
+    int odd, broken;
+    Py_ssize_t most;
+    double now_s;
+    const Held *h;
+    Arrays a;
+    Tick t;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "Opndp:run", &capsule, &odd, &most, &now_s, &broken) ||
+        !(h = PyCapsule_GetPointer(capsule, "rounds")))
+        return NULL;
+    now(h, odd, now_s, broken, &a, &t);
+    Py_ssize_t many = find(&a, t.rows * t.futures, broken);
+    const int any = many > 0;
+    for (Py_ssize_t number = 0; number < most && many; number++)
+        a.cells += round_of(&a, &t, many, &many);
+    for (Py_ssize_t number = 0; number < many; number++)
+        a.want[a.cells[number]] = a.on[a.cells[number]];
+    return PyBool_FromLong(any);
+}
+
 PyDoc_STRVAR(change_doc, "change(held, odd, first, many, now_s, broken)\n--\n\n"
                          "One round over so many cells: how many changed, and how many behind them are still to change.");
 
@@ -248,23 +296,19 @@ static PyObject *change(PyObject *module, PyObject *args)
         return NULL;
     if (first < 0 || many < 0 || first + many > h->t.rows * h->t.futures)
         return PyErr_Format(PyExc_ValueError, "there are no cells %zd to %zd", first, first + many);
-    Arrays a = h->a;
-    Tick t = h->t;
-    t.now_s = now_s;
-    t.broken = broken;
+    Arrays a;
+    Tick t;
+    Py_ssize_t left;
+    now(h, odd, now_s, broken, &a, &t);
     a.cells += first;
-    if (odd) {
-        a.level = h->a.ahead;
-        a.ahead = h->a.level;
-    }
-    const Py_ssize_t may = locate(&a, &t, many), go = part(&a, &t, may);
-    apply(&a, &t, go);
-    return Py_BuildValue("nn", go, look_again(&a, &t, go, may - go));
+    const Py_ssize_t go = round_of(&a, &t, many, &left);
+    return Py_BuildValue("nn", go, left);
 }
 
 static PyMethodDef methods[] = {{"hold", hold, METH_VARARGS, hold_doc},
                                 {"due", due, METH_VARARGS, due_doc},
                                 {"change", change, METH_VARARGS, change_doc},
+                                {"run", run, METH_VARARGS, run_doc},
                                 {NULL, NULL, 0, NULL}};
 static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "rounds", "A round of twin_sim/switching.py, compiled.", 0, methods,
                                         NULL, NULL, NULL, NULL};

@@ -44,6 +44,22 @@ def due(held: object, broken: bool) -> int:
         Whether any machine is out of order.
     """
 
+def run(held: object, odd: bool | int, most: int, now_s: float, broken: bool) -> bool:
+    """All rounds of a tick; cells that are still to change after them stay as they are.
+
+    Parameters
+    ----------
+    odd, now_s, broken
+        As in `change`.
+    most
+        Rounds.
+
+    Returns
+    -------
+    bool
+        Whether any cell was to change.
+    """
+
 def change(held: object, odd: bool | int, first: int, many: int, now_s: float, broken: bool) -> tuple[int, int]:
     """One round over some of the cells.
 

@@ -82,6 +82,8 @@ def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) ->
     window_s = situation.prices.demand_window_s
     total = np.moveaxis(lived.recorder.site_kw(), 0, -1)
     means = sign * window_means(total, lived, situation)
+    if not (means > limit.high + SLACK).any():
+        return []
     found = []
     for look in _looks(lived, accepted):
         ours = means[look.columns][..., look.part(window_s)]

@@ -54,8 +54,8 @@ class _Shared:
         levels = (ensemble.level, ensemble.ahead)[:: 1 if ensemble.tick_number % 2 == 0 else -1]
         arrays = (
             left, ensemble.on, ensemble.want, ensemble.released, ensemble.setpoint, *levels, *_limits_of(layout), middle,
-            layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted, np.zeros(layout.dummy + 1, dtype=bool),
-            orders, targets,
+            layout.into, layout.out_of, layout.nominal, self.answering, self.adjusted, ensemble.alike,
+            np.zeros(layout.dummy + 1, dtype=bool), orders, targets,
         )  # fmt: skip
         self.held = compiled.hold(arrays, count, layout.real, layout.dummy, ensemble.futures, columns.start, width, len(orders))
 
@@ -83,6 +83,8 @@ class Script:
     step: int = -1
     _until: datetime | None = None
     """When the step ends."""
+    _capped_kw: float | None = None
+    """Power above which batteries charge less at present; None = not stated yet."""
     _given: int = -1
     """The step whose orders stand."""
     _targets: Floats | None = None
@@ -98,26 +100,27 @@ class Script:
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
-        if self._given == len(self.orders) or (self._until is not None and time < self._until):
+        if self._until is not None and time < self._until:
             return
         step = int((time - self.start).total_seconds() // self.step_s)
         self._until = self.start + timedelta(seconds=(step + 1) * self.step_s)
         if step == self.step or step < 0:
             return
         self.step = step
-        self._cap(ensemble, step)
+        if self.import_kw is not None:
+            self._cap(ensemble, self.import_kw if step < len(self.orders) else np.inf)
         if step < len(self.orders):
             self._give(ensemble, step)
         else:
             self._give_back(ensemble)
 
-    def _cap(self, ensemble: Ensemble, step: int) -> None:
+    def _cap(self, ensemble: Ensemble, most_kw: float) -> None:
         """From the next plan on batteries do not charge into a full connection."""
-        if self.import_kw is None or step * self.step_s < self.answers_after_s:
+        if most_kw == self._capped_kw or self.step * self.step_s < self.answers_after_s:
             return
         if ensemble.cap_kw is None:
             ensemble.cap_kw = np.full(ensemble.futures, np.inf)
-        ensemble.cap_kw[self.columns] = self.import_kw if step < len(self.orders) else np.inf
+        self._capped_kw = ensemble.cap_kw[self.columns] = most_kw
 
     def look_ahead(self, ensemble: Ensemble) -> None:
         """Let machines answer whose store would leave its limits in the tick that begins, as a new plan would."""
@@ -209,7 +212,7 @@ class Script:
 
     def _give_back(self, ensemble: Ensemble) -> None:
         """Everything to local control, which takes it over as it stands."""
-        self._given = len(self.orders)
+        ensemble.done_with(self)
         released, want = ensemble.released[:, self.columns], ensemble.want[:, self.columns]
         np.copyto(want, ensemble.on[:, self.columns], where=~released)
         released[:] = True
@@ -230,7 +233,7 @@ class Script:
             if last >= 0:
                 ensemble.local_due(last)
             if adjusted:
-                self._ask(ensemble, shared.adjusted.nonzero()[0])
+                self._ask(ensemble, shared.adjusted)
             return
         targets = self._asked(layout)
         order, asked, fresh = self.orders[step], targets[step], self.orders[step] != KEEP
@@ -280,15 +283,17 @@ class Script:
             return
         rows = rows[changes]
         ensemble.setpoint[rows, self.columns] = target[changes]
-        self._ask(ensemble, rows)
-
-    def _ask(self, ensemble: Ensemble, rows: Ints) -> None:
-        """Machines that were told another set-point are to be asked."""
+        adjusted: Bools = np.zeros(len(ensemble.alike), dtype=bool)
+        adjusted[rows] = True
         ensemble.alike[rows] = False
-        blocks = ensemble.layout.blocks
-        for number in dict.fromkeys(ensemble.layout.block_of[rows].tolist()):
-            if not blocks[number].per_tick:
-                ensemble.ask_later(blocks[number])
+        self._ask(ensemble, adjusted)
+
+    def _ask(self, ensemble: Ensemble, adjusted: Bools) -> None:
+        """Machines that were told another set-point are to be asked."""
+        told = adjusted.tobytes()
+        for block, rows in ensemble.layout.asked:
+            if 1 in told[rows]:
+                ensemble.ask_later(block)
 
 
 def _limits_of(layout: Layout) -> tuple[Floats, Floats, Floats, Floats]:

@@ -36,6 +36,8 @@ class Switches:
         self._hold_s = np.concatenate([layout.min_down_s, layout.min_up_s])
         self._slow: Bools = layout.startup_s > 0
         self._warming = bool(self._slow.any())
+        self._stepwise = self._warming or ensemble.ramped
+        """Whether more is to be done in each round than what is compiled."""
         self._energetic = bool(((ensemble.start_kw > 0) & ~self._slow).any())
         self._first_follower = int(np.argmax(ensemble.follows)) if ensemble.follows.any() else self._rows
         self._triggers = layout.triggers
@@ -105,6 +107,10 @@ class Switches:
     def _switch_compiled(self, ensemble: Ensemble) -> None:
         """What `switch` does."""
         number = ensemble.tick_number
+        if not self._stepwise:
+            now_s = number * ensemble.tick_s
+            ensemble.any_late |= rounds.run(self._held, number % 2, ROUNDS, now_s, ensemble.broken)
+            return
         first, many = 0, self._compiled_due(ensemble)
         for _ in range(ROUNDS):
             if not many:

@@ -13,7 +13,7 @@ from plant.site import AssetPrice
 from plant.tariff import FlatPrice
 from tests.twin_sim.little import plan
 from tests.twin_sim.test_rehearsal import bottled
-from twin_sim import cells, follow, futures, outside, script, switching
+from twin_sim import asking, cells, follow, futures, outside, script, switching
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import Lived, live
 
@@ -23,6 +23,7 @@ WHERE = {
     "ticks": ((cells, "ticks"), (outside, "ticks")),
     "batteries": ((follow, "batteries"),),
     "draws": ((futures, "draws"),),
+    "recall": ((asking, "recall"),),
 }
 WHERE["all"] = tuple(place for places in WHERE.values() for place in places)
 COMPILED = pytest.mark.skipif(
@@ -101,6 +102,8 @@ def test_what_is_compiled_refuses_arrays_that_do_not_fit() -> None:
         futures.draws.courses(np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), 5, 4, 0.9, 0.1)
     with pytest.raises(ValueError, match="other steps or futures"):
         futures.draws.drawn(np.zeros((3, 4)), np.zeros((3, 2)), np.zeros((3, 2)), one, one, one[:2])
+    with pytest.raises(ValueError, match="other machines or futures"):
+        asking.recall.answers(np.zeros((2, 5)), np.zeros(4), 1, np.zeros((3, 2, 4)), np.zeros((3, 2, 6)))
     with pytest.raises(ValueError, match="other stores or futures"):
         cells.ticks.terms(np.zeros((2, 3)), ((1, 3, np.ones(2), None, False),))
     with pytest.raises(ValueError, match="other stores or futures"):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
+from plant.assets import ScheduleControl
+from plant.hours import local_hours
 from tests.twin_sim.little import START, drivers, site
 from twin_sim import outside
 from twin_sim.drivers import Drivers
@@ -33,6 +37,25 @@ def test_what_levels_gain_from_outside_depends_on_the_step_alone(compiled: bool,
         seen.append(bias.copy())
     assert np.array_equal(seen[0], seen[2])
     assert seen[0][1, 0] == pytest.approx(seen[0][0, 0] - 0.05)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "UTC"])
+def test_schedules_hold_by_the_clock_on_the_wall_through_both_its_changes(zone: str) -> None:
+    """What was seen last is kept until the next edge, but not across a change of the clock."""
+    of = site()
+    spans = (("00:30-02:30", "22:00-24:00"), ("02:00-03:00",))
+    assets = tuple(
+        replace(asset, local_control=ScheduleControl(kind="schedule", on=on)) for asset, on in zip(of.assets, spans, strict=False)
+    )
+    of = replace(of, assets=(*assets, *of.assets[2:]), site=replace(of.site, timezone=zone, shutdown_days=("2026-03-28",)))
+    for begin in (datetime(2026, 3, 27, tzinfo=UTC), datetime(2026, 10, 23, tzinfo=UTC), datetime(2026, 4, 3, tzinfo=UTC)):
+        made = Outside(Layout(SiteModel(of), with_loads=True), drivers(), 1, None)
+        for number in range(4 * 144):
+            time = begin + timedelta(minutes=10 * number)
+            local = time.astimezone(ZoneInfo(zone))
+            opened = local.date() != date(2026, 3, 28)
+            held = [opened and any(local_hours(text).holds(local) for text in own.on) for _, own in made.layout.schedules]
+            assert made.scheduled(time)[:, 0].tolist() == held, time
 
 
 def test_what_drives_need_not_be_writable_or_contiguous() -> None:

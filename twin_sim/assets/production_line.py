@@ -39,11 +39,12 @@ class ProductionLine:
     def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
         """Rate and power at a set-point."""
         rate = np.asarray(setpoint)
-        wear = 1.0 - np.asarray(conditions.health)
+        wear = 1.0 - conditions.health
+        made = self.rate_per_h * rate
         return Working(
             power_kw=self.power_kw * (self.base_share + (1.0 - self.base_share) * rate) * (1.0 + 0.15 * wear),
-            output_per_h=self.rate_per_h * rate,
-            input_per_h=self.rate_per_h * rate,
+            output_per_h=made,
+            input_per_h=made,
         )
 
     def idle_kw(self, conditions: Conditions) -> Numbers:

@@ -48,12 +48,8 @@ class Pump:
         speed = np.maximum(setpoint, 1e-3)
         flow = np.sqrt(np.maximum(SHUT_OFF_HEAD * speed * speed - self.static_share, 0.0) / (SHUT_OFF_HEAD - self.static_share))
         head = np.maximum(self.static_share + (1.0 - self.static_share) * flow * flow, 0.0)
-        delivered = flow * (0.85 + 0.15 * np.asarray(conditions.health))
-        return Working(
-            power_kw=self.power_kw * speed * head / (2.0 - flow / speed),
-            output_per_h=self.flow_per_h * delivered,
-            input_per_h=self.flow_per_h * delivered,
-        )
+        delivered = self.flow_per_h * (flow * (0.85 + 0.15 * conditions.health))
+        return Working(power_kw=self.power_kw * speed * head / (2.0 - flow / speed), output_per_h=delivered, input_per_h=delivered)
 
     def idle_kw(self, conditions: Conditions) -> Numbers:
         """Standby of drive and controls."""

@@ -31,7 +31,7 @@ class Pv:
 
     def running(self, setpoint: Numbers, conditions: Conditions) -> Working:
         """Generation (negative power)."""
-        share = np.asarray(setpoint) * np.asarray(conditions.availability) * (0.7 + 0.3 * np.asarray(conditions.health))
+        share = np.asarray(setpoint) * np.asarray(conditions.availability) * (0.7 + 0.3 * conditions.health)
         return Working(power_kw=-self.peak_kw * share, output_per_h=0.0)
 
     def idle_kw(self, conditions: Conditions) -> Numbers:
