@@ -235,15 +235,13 @@ class _Search:
         best = self._best()
         assert best.solved.x is not None  # a candidate without a solution is none
         x, value, basis = best.solved.x, best.solved.objective, self.solver.basis()
-        for groups in self._clusters():
-            whole = np.unique(np.concatenate(groups))
-            for columns in [whole] if whole.size <= FEW else [group for group in groups if group.size <= FEW]:
-                if self.purse.iterations <= 0:
-                    break
-                apart, solver = self._apart(x, columns, basis)
-                found = solver.branched(x[apart.columns], 1, TREE_GAP * abs(value))
-                if found.x is not None and found.objective < value:
-                    x, value = apart.whole(x, found.x), found.objective
+        for columns in (each for groups in self._clusters() for each in _few(groups)):
+            if self.purse.iterations <= 0:
+                break
+            apart, solver = self._apart(x, columns, basis)
+            found = solver.branched(x[apart.columns], 1, TREE_GAP * abs(value))
+            if found.x is not None and found.objective < value:
+                x, value = apart.whole(x, found.x), found.objective
         if value < best.solved.objective:
             shares = shares_of(self.problem, x)
             self._try("branch and bound part by part", rounded(self.plan, shares, 0.5), shares, x)
@@ -330,6 +328,12 @@ class _Search:
         self.solver.dispatched(binaries_of(self.problem, best.choices, best.solved.x))
         solved = self.solver.closed(away)
         return best if solved.x is None else Candidate(words=best.words, solved=solved, choices=best.choices)
+
+
+def _few(groups: list[Places]) -> list[Places]:
+    """Of groups that a cluster holds: all of them together if they are few binaries, else those that are."""
+    whole = np.unique(np.concatenate(groups))
+    return [whole] if whole.size <= FEW else [group for group in groups if group.size <= FEW]
 
 
 def pieces(plan: Layout) -> list[int]:
