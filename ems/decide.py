@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from plant.assets import Store
 from plant.errors import EmsError
@@ -76,7 +77,7 @@ def decide(
         attempts.append(weighed(asked, made, guard, rehearse, reality=situation))
         if attempts[-1].verdict.ok:
             return Decision(attempts=tuple(attempts), failures=tuple(failures))
-        tighter = tightened(asked, attempts[-1].verdict)
+        tighter = tightened(asked, plan, attempts[-1].verdict)
         if tighter is None:
             break
         asked = tighter
@@ -122,9 +123,9 @@ def _refused(plan: Plan, situation: Situation, who: str, violations: tuple[Viola
     )
 
 
-def tightened(situation: Situation, verdict: Verdict) -> Situation | None:
-    """The same situation with margins where a rehearsal broke limits; None if no limit can be drawn tighter."""
-    limits = tuple(_tighter_limit(limit, verdict) for limit in situation.limits)
+def tightened(situation: Situation, plan: Plan, verdict: Verdict) -> Situation | None:
+    """The same situation with margins where the rehearsal of a plan broke limits; None if no limit can be drawn tighter."""
+    limits = tuple(_tighter_limit(limit, situation, plan, verdict) for limit in situation.limits)
     stores = tuple(_tighter_store(store, verdict.violations) for store in situation.store_specs)
     if limits == situation.limits and stores == situation.store_specs:
         return None
@@ -132,14 +133,22 @@ def tightened(situation: Situation, verdict: Verdict) -> Situation | None:
     return replace(made, id=content_id("s", made))
 
 
-def _tighter_limit(limit: Limit, verdict: Verdict) -> Limit:
-    """A margin counts from the middle of what was lived through: the plan itself may have kept well below its limit."""
-    of_limit = (item for item in verdict.violations if item.rule == limit.name and item.asset == (limit.asset or "site"))
-    over = max((item.found - item.limit for item in of_limit), default=0.0)
-    if over <= 0.0 or limit.price is not None:
+def _tighter_limit(limit: Limit, situation: Situation, plan: Plan, verdict: Verdict) -> Limit:
+    """A margin counts from what the plan itself wanted where the limit was broken: it may have kept well below it."""
+    of_limit = [item for item in verdict.violations if item.rule == limit.name and item.asset == (limit.asset or "site")]
+    worst = max(of_limit, key=lambda item: item.found - item.limit, default=None)
+    if worst is None or worst.found <= worst.limit or limit.price is not None:
         return limit
-    lived = [item.p50 for item in verdict.expected if item.key == "demand_peak_kw" and limit.name == "import_kw"]
-    return replace(limit, high=max(0.0, min([limit.high, *lived]) - MARGIN * over))
+    wanted = [item.p50 for item in verdict.expected if item.key == "demand_peak_kw" and limit.name == "import_kw"]
+    if limit.name == "import_kw" and limit.asset is None and plan.courses:
+        wanted.append(_planned_kw(situation, plan, worst.time))
+    return replace(limit, high=max(0.0, min([limit.high, *wanted]) - MARGIN * (worst.found - worst.limit)))
+
+
+def _planned_kw(situation: Situation, plan: Plan, time: datetime) -> float:
+    """Power at the site's connection at an instant by a plan and the middle of the load's forecast."""
+    load = situation.forecast(situation.load_target) if situation.load_target else None
+    return sum(course.power_kw.at(time) for course in plan.courses) + (0.0 if load is None else load.p50.at(time))
 
 
 def _tighter_store(store: Store, violations: tuple[Violation, ...]) -> Store:

@@ -94,7 +94,7 @@ def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) ->
         broken, same = highest > limit.high + SLACK, idle_highest > limit.high + SLACK
         share, idle = float(broken.mean()), float(same.mean())
         worse = broken & (highest > idle_highest + SLACK)
-        when_s = look.begin_s + int(np.argmax((ours > limit.high + SLACK).any(axis=0))) * window_s
+        when_s = look.begin_s + int(np.argmax(np.quantile(ours, 1.0 - accepted, axis=0))) * window_s
         words = (
             f"{limit.name} {limit.high:g} is exceeded in {share:.0%} of the futures{look.words} "
             f"(up to {ours.max():.0f} kW; doing nothing: {idle:.0%})"

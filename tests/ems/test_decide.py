@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from ems.decide import tightened
-from plant.orders import Spread, Verdict, Violation
+from plant.orders import Course, Plan, Spread, Verdict, Violation
+from plant.series import Series
 from plant.situation import Limit
 from policy.instances import works
 
 MADE = works(5, 8).situation
 STORE = MADE.store_specs[0]
+PLAN = Plan(id="p", made_at=MADE.time, until=MADE.time + timedelta(hours=1), strategy="made", commands=())
 
 
 def refused(*violations: Violation, peak_kw: float | None = None) -> Verdict:
@@ -25,7 +28,7 @@ def broken(rule: str, asset: str, found: float, limit: float) -> Violation:
 
 
 def test_a_level_that_was_left_is_kept_further_away() -> None:
-    made = tightened(MADE, refused(broken("store_low", STORE.name, STORE.low - 1.0, STORE.low)))
+    made = tightened(MADE, PLAN, refused(broken("store_low", STORE.name, STORE.low - 1.0, STORE.low)))
     assert made is not None
     assert made.store_specs[0].low == STORE.low + 1.1
     assert made.store_specs[0].high == STORE.high
@@ -33,7 +36,7 @@ def test_a_level_that_was_left_is_kept_further_away() -> None:
 
 
 def test_a_physical_end_draws_the_accepted_limit_before_it_tighter() -> None:
-    made = tightened(MADE, refused(broken("store_top", STORE.name, STORE.top, STORE.top)))
+    made = tightened(MADE, PLAN, refused(broken("store_top", STORE.name, STORE.top, STORE.top)))
     assert made is not None
     assert made.store_specs[0].high < STORE.high
     assert made.store_specs[0].low == STORE.low
@@ -41,10 +44,20 @@ def test_a_physical_end_draws_the_accepted_limit_before_it_tighter() -> None:
 
 def test_a_margin_on_import_counts_from_what_was_lived_through() -> None:
     limit = replace(MADE, limits=(Limit(name="import_kw", high=400.0), Limit(name="import_kw", high=300.0, price=0.5)))
-    made = tightened(limit, refused(broken("import_kw", "site", 410.0, 400.0), peak_kw=350.0))
+    made = tightened(limit, PLAN, refused(broken("import_kw", "site", 410.0, 400.0), peak_kw=350.0))
     assert made is not None
     assert [item.high for item in made.limits] == [339.0, 300.0]
 
 
+def test_a_margin_on_import_counts_from_what_was_planned_where_the_limit_was_broken() -> None:
+    """The day's peak may lie elsewhere; a margin that counts from it would leave the plan as it is, to be refused again."""
+    limited = replace(MADE, limits=(Limit(name="import_kw", high=400.0),), load_target=None)
+    power = Series(start=MADE.time, step_s=1800.0, values=(250.0, 360.0), unit="kW")
+    course = Course(asset="m0", on=power, setpoint=power, power_kw=power)
+    made = tightened(limited, replace(PLAN, courses=(course,)), refused(broken("import_kw", "site", 420.0, 400.0), peak_kw=360.0))
+    assert made is not None
+    assert made.limits[0].high == 250.0 - 1.1 * 20.0
+
+
 def test_what_has_no_limit_cannot_be_drawn_tighter() -> None:
-    assert tightened(MADE, refused(broken("permit", "m0", 0.0, 1.0))) is None
+    assert tightened(MADE, PLAN, refused(broken("permit", "m0", 0.0, 1.0))) is None
