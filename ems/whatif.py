@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future as Submitted
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -15,14 +17,15 @@ from ems.forecasts import targets
 from ems.historian import Historian
 from ems.prices import Billing
 from ems.site import calibration_of
-from ems.whatif_loop import Lived, live_alone, live_together
+from ems.whatif_loop import Lived, live_alone, live_together, live_with, share
 from plant.errors import NotFoundError
 from plant.kinds import known
 from plant.site import Site
-from plant.table import Table
+from plant.table import Floats, Table
 from plant.times import UTC, floor
 from twin_sim.calibration import Calibration
 from twin_sim.drivers import Drivers, Failure
+from twin_sim.model import SiteModel
 from twin_sim.resample import from_past
 from twin_sim.state import MachineState, TwinState
 
@@ -30,6 +33,8 @@ UNPLANNED = ("nothing", "hold", "release")
 """Strategies that send nothing: from a start under local control all three are what local control does."""
 OUTLOOK = 40
 """Futures that the forecast of a what-if is made of."""
+AHEAD = 8
+"""Futures per process that are laid out before they are lived through, so that none waits for the slowest before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +65,8 @@ class Question:
     changes: Changes
     state: TwinState
     drivers: Drivers
-    outlook: Drivers
-    """What is known of the future: quantiles over other futures drawn alike."""
+    outlook: Mapping[str, Floats]
+    """What is known of every target: the 10th, 50th and 90th percentile over other futures drawn alike, shape (3, steps)."""
     energy: tuple[float, ...]
     """Price per kWh at every driver step, reaching a horizon beyond the end."""
     export: tuple[float, ...]
@@ -160,7 +165,7 @@ def _lived(
     together = [name for name in strategies if name in UNPLANNED]
     found: dict[str, list[Lived]] = {name: [] for name in strategies}
     if together:
-        shared = live_together(question)
+        shared = live_together(question, SiteModel(question.site, question.calibration))
         for name in together:
             found[name].append(shared)
             _tell(done, question.futures)
@@ -176,14 +181,21 @@ def _tell(done: Callable[[int], None] | None, count: int) -> None:
 
 
 def _each(question: Question, tasks: list[tuple[str, int]], processes: int) -> Iterator[Lived]:
+    """Task by task in their order; a worker is told the question once, and with each task only what drives its one future."""
     if processes <= 1 or len(tasks) <= 1:
+        model = SiteModel(question.site, question.calibration)
         for name, future in tasks:
-            yield live_alone(question, name, future)
+            yield live_alone(question, model, name, question.drivers.only(future))
         return
-    with ProcessPoolExecutor(max_workers=processes, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(live_alone, question, name, future) for name, future in tasks]
-        for one in waiting:
-            yield one.result()
+    told = replace(question, drivers=replace(question.drivers, tags={}, failures=()))
+    with ProcessPoolExecutor(processes, get_context("spawn"), share, (told,)) as pool:
+        waiting: deque[Submitted[Lived]] = deque()
+        for name, future in tasks:
+            waiting.append(pool.submit(live_with, name, question.drivers.only(future)))
+            if len(waiting) > AHEAD * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def question_of(
@@ -220,7 +232,7 @@ def question_of(
         changes=changes,
         state=TwinState() if scratch else state_at(site, past),
         drivers=replace(drivers, failures=failures),
-        outlook=outlook,
+        outlook={tag: np.quantile(column, (0.1, 0.5, 0.9), axis=1) for tag, column in outlook.tags.items()},
         energy=tuple(price * factor for price in billing.values(tariff.energy, times, past)),
         export=tuple(price * factor for price in billing.values(tariff.export, times, past)),
         co2_g_per_kwh=billing.values(tariff.co2_g_per_kwh, times, past),

@@ -24,6 +24,7 @@ from plant.table import Floats
 from plant.tags import Snapshot
 from plant.tariff import Prices
 from policy.guard import check
+from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
 from twin_sim.layout import Layout
 from twin_sim.lived import Recorder
@@ -68,9 +69,8 @@ class Lived:
         )
 
 
-def live_together(question: Question) -> Lived:
+def live_together(question: Question, model: SiteModel) -> Lived:
     """Every future under local control, in one ensemble."""
-    model = SiteModel(question.site, question.calibration)
     load = question.site.limits.load
     layout = Layout(model, with_loads=load is None)
     ticks = round(question.days * 86400.0 / TICK_S)
@@ -127,27 +127,37 @@ def _rules(site: Site, ensemble: Ensemble, recorder: Recorder, peak: Floats) -> 
     return found
 
 
-def live_alone(question: Question, strategy: str, future: int) -> Lived:
+def live_alone(question: Question, model: SiteModel, strategy: str, drivers: Drivers) -> Lived:
     """One future with plans made, rehearsed and carried out as the product would."""
-    model = SiteModel(question.site, question.calibration)
-    return _Loop(question, model, cast(Strategy, find("policy.strategies", strategy)(question.site)), future).run()
+    return _Loop(question, model, cast(Strategy, find("policy.strategies", strategy)(question.site)), drivers).run()
+
+
+_shared: list[tuple[Question, SiteModel]] = []
+"""What a worker process answers, and the physics of its site: the same for every future."""
+
+
+def share(question: Question) -> None:
+    """Tell a worker process the question, once."""
+    _shared[:] = [(question, SiteModel(question.site, question.calibration))]
+
+
+def live_with(strategy: str, drivers: Drivers) -> Lived:
+    """One future of the question that this process was told."""
+    return live_alone(*_shared[0], strategy, drivers)
 
 
 class _Loop:
-    def __init__(self, question: Question, model: SiteModel, strategy: Strategy, future: int) -> None:
+    def __init__(self, question: Question, model: SiteModel, strategy: Strategy, drivers: Drivers) -> None:
         self.question, self.model, self.strategy = question, model, strategy
         self.site, self.zone = question.site, ZoneInfo(question.site.site.timezone)
         self.end = question.start + timedelta(days=question.days)
-        self.twin = Twin(
-            model, question.drivers.only(future), start=question.start, state=question.state, end=self.end, tick_s=TICK_S
-        )
+        self.twin = Twin(model, drivers, start=question.start, state=question.state, end=self.end, tick_s=TICK_S)
         self.released = dict.fromkeys((asset.name for asset in self.site.assets), True)
         self.since: dict[str, datetime] = {}
         self.was: dict[str, bool | None] = {}
         self.starts: dict[str, int] = {}
         self.previous: Plan | None = None
         self.peak_kw = 0.0
-        self.band = _bands(question)
 
     def run(self) -> Lived:
         """Plan, rehearse and command until the end."""
@@ -243,7 +253,7 @@ class _Loop:
 
     def _forecasts(self, time: datetime, steps: int) -> tuple[Forecast, ...]:
         found, where, step_s = [], self._at(time, steps), self.site.control.step_s
-        for target, bands in self.band.items():
+        for target, bands in self.question.outlook.items():
             low, mid, high = (
                 Series(start=time, step_s=step_s, values=tuple(np.round(row[where], DIGITS).tolist()), unit="1") for row in bands
             )
@@ -269,8 +279,3 @@ class _Loop:
             co2_g_per_kwh=series(self.question.co2_g_per_kwh, "g/kWh"),
             co2_price_per_t=tariff.co2_price_per_t,
         )
-
-
-def _bands(question: Question) -> dict[str, Floats]:
-    """What is known of every target: the 10th, 50th and 90th percentile over the outlook, shape (3, steps)."""
-    return {tag: np.quantile(column, (0.1, 0.5, 0.9), axis=1) for tag, column in question.outlook.tags.items()}

@@ -13,6 +13,8 @@ from typing import Any
 from plant.times import iso
 
 _EXACT = 2**53
+_known: dict[type, tuple[str, ...] | None] = {}
+"""Fields of the kinds of records that were written so far: looking them up costs as much as writing them."""
 
 
 def plain(value: Any) -> Any:
@@ -32,8 +34,11 @@ def plain(value: Any) -> Any:
         return _number(value)
     if value is None or kind is str or kind is bool or kind is int:
         return value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if kind is tuple or kind is list:
+        return [_number(item) if type(item) is float else plain(item) for item in value]
+    names = _fields(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (str, bool, int)):
@@ -48,6 +53,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     raise TypeError(f"{type(value).__name__} is not a record")
+
+
+def _fields(kind: type) -> tuple[str, ...] | None:
+    """Names of the fields of a kind of record; None if it is none."""
+    if kind not in _known:
+        _known[kind] = tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else None
+    return _known[kind]
 
 
 def _number(value: float) -> int | float:

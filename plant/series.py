@@ -44,8 +44,10 @@ class Series:
         offset = (start - self.start).total_seconds()
         first, between = divmod(offset, self.step_s)
         if step_s == self.step_s and not between:
-            last = len(self.values) - 1
-            return tuple(self.values[min(max(int(first) + i, 0), last)] for i in range(steps))
+            begin, last = int(first), len(self.values) - 1
+            if begin >= 0 and begin + steps <= len(self.values):
+                return self.values[begin : begin + steps]
+            return tuple(self.values[min(max(begin + i, 0), last)] for i in range(steps))
         return tuple(self._mean(offset + step_s * i, offset + step_s * (i + 1)) for i in range(steps))
 
     def _mean(self, begin_s: float, end_s: float) -> float:

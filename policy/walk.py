@@ -70,6 +70,17 @@ class _Books:
             self.direct[service] = self.direct.get(service, 0.0) + rate
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    """What the machines of an envelope do, laid out as it is written down."""
+
+    done: Operating
+    setpoints: tuple[tuple[str, float], ...]
+    """Of the machines that run in a regime that is known."""
+    drawn: tuple[tuple[str, bool, float, float], ...]
+    """Of every machine: whether it runs, what it draws before the factor, and its standby."""
+
+
 def walk(situation: Situation, rule: Rule, ahead: Outlook | None = None) -> Walked:
     """Live through the steps of a situation by a rule."""
     return _Walk(situation, outlook(situation) if ahead is None else ahead).run(rule)
@@ -84,7 +95,7 @@ class _Walk:
         self.power = {name: [0.0] * steps for name in names}
         self.levels = {store.name: np.zeros(steps + 1) for store in situation.store_specs}
         self.unserved = {service.name: np.zeros(steps) for service in situation.services}
-        self.known: dict[tuple[int, frozenset[str], tuple[float | None, ...]], Operating] = {}
+        self.known: dict[tuple[int, tuple[bool, ...], tuple[float | None, ...]], _Ran] = {}
         self.ambient = {store.name: ambient_of(situation, store) for store in situation.store_specs}
         self.power_factor = [self._factor(envelope.power_factor) for envelope in situation.envelopes]
         self.output_factor = [self._factor(envelope.output_factor) for envelope in situation.envelopes]
@@ -131,33 +142,29 @@ class _Walk:
         )
 
     def _operate(self, index: int, envelope: Envelope, step: int, moment: Moment, books: _Books) -> None:
-        running = frozenset([name for name in envelope.assets if moment.on[name]])
-        done = self._done(index, envelope, running, moment.setpoints)
-        powers: dict[str, float] = {}
-        if done.regime is not None:
-            names = envelope.regimes[done.regime].running
-            powers = dict(zip(names, done.power_kw, strict=True))
-            for name, setpoint in zip(names, done.setpoints, strict=True):
-                self.setpoint[name][step] = setpoint
-        factor = self.power_factor[index][step]
-        for number, name in enumerate(envelope.assets):
-            standby = envelope.off_power_kw[number] if envelope.off_power_kw and name not in running else 0.0
-            if name in running:
+        ran = self._ran(index, envelope, moment)
+        for name, setpoint in ran.setpoints:
+            self.setpoint[name][step] = setpoint
+        factor, done = self.power_factor[index][step], ran.done
+        for name, on, power, standby in ran.drawn:
+            if on:
                 self.on[name][step] = 1.0
-            self.power[name][step] = powers.get(name, 0.0) * factor + standby
+            self.power[name][step] = power * factor + standby
         books.put(envelope.store, envelope.service, done.output_per_h * self.output_factor[index][step])
         if envelope.input_store is not None:
             books.put(envelope.input_store, None, -done.input_per_h)
         if envelope.second_store is not None:
             books.put(envelope.second_store, None, done.second_output_per_h)
 
-    def _done(self, index: int, envelope: Envelope, running: frozenset[str], setpoints: Mapping[str, float | None]) -> Operating:
-        """Where the machines of an envelope run; rules seldom change set-points, so what was found once is kept."""
-        key = (index, running, tuple([setpoints[name] for name in envelope.assets]))
-        done = self.known.get(key)
-        if done is None:
-            done = self.known[key] = at_setpoints(envelope, running, setpoints)
-        return done
+    def _ran(self, index: int, envelope: Envelope, moment: Moment) -> _Ran:
+        """What the machines of an envelope do; rules seldom change set-points, so what was found once is kept."""
+        names, on, setpoints = envelope.assets, moment.on, moment.setpoints
+        key = (index, tuple([on[name] for name in names]), tuple([setpoints[name] for name in names]))
+        ran = self.known.get(key)
+        if ran is None:
+            running = frozenset([name for name in names if on[name]])
+            ran = self.known[key] = _ran(envelope, running, at_setpoints(envelope, running, setpoints))
+        return ran
 
     def _demand(self, step: int, moment: Moment, books: _Books) -> None:
         for service in self.situation.services:
@@ -192,6 +199,20 @@ class _Walk:
         books.put(flow.target, None, rate)
 
 
+def _ran(envelope: Envelope, running: frozenset[str], done: Operating) -> _Ran:
+    names = () if done.regime is None else envelope.regimes[done.regime].running
+    powers = dict(zip(names, done.power_kw, strict=True))
+    resting = envelope.off_power_kw or (0.0,) * len(envelope.assets)
+    return _Ran(
+        done=done,
+        setpoints=tuple(zip(names, done.setpoints, strict=True)),
+        drawn=tuple(
+            (name, name in running, powers.get(name, 0.0), 0.0 if name in running else standby)
+            for name, standby in zip(envelope.assets, resting, strict=True)
+        ),
+    )
+
+
 def _size(store: Store) -> float:
     return store.size_per_level or 1.0
 
@@ -206,7 +227,9 @@ def course_of(situation: Situation, name: str, on: Floats, setpoint: Floats | No
     """Arrays over the steps as a Course."""
 
     def series(values: Floats, unit: str) -> Series:
-        return Series(start=situation.time, step_s=situation.step_s, values=tuple(float(value) for value in values), unit=unit)
+        return Series(
+            start=situation.time, step_s=situation.step_s, values=tuple(np.asarray(values, dtype=np.float64).tolist()), unit=unit
+        )
 
     return Course(
         asset=name,
@@ -218,7 +241,7 @@ def course_of(situation: Situation, name: str, on: Floats, setpoint: Floats | No
 
 def store_course(situation: Situation, store: Store, levels: Floats) -> StoreCourse:
     """Levels at the start of each step and one at the end as a StoreCourse."""
-    values = tuple(float(level) for level in levels)
+    values = tuple(np.asarray(levels, dtype=np.float64).tolist())
     return StoreCourse(
         store=store.name, level=Series(start=situation.time, step_s=situation.step_s, values=values, unit=store.unit)
     )

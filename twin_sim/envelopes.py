@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from twin_sim.model import SiteModel
 
 REFERENCE = Conditions()
+SAME = 1e-5 + 1e-9
+"""A factor so near to 1 is left out."""
 
 
 def envelopes(
@@ -94,30 +98,63 @@ def setpoint_range(asset: Asset) -> tuple[float, float]:
     return life.setpoint_low, life.setpoint_high
 
 
-def _of_asset(model: SiteModel, asset: Asset, states: dict[str, AssetState], scores: dict[str, float], ahead: _Ahead) -> Envelope:
-    kind = model.kind(asset.name)
-    into, out_of = model.into(asset), model.out_of(asset)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lasting:
+    """What is always so of a machine."""
+
+    into: str | None
+    out_of: str | None
+    high: float
+    """Highest set-point."""
+    level: float
+    """The middle of its store."""
+    at: Conditions
+    """What it finds where nothing is known of the hours ahead."""
+    regimes: tuple[Regime, ...]
+    off_power_kw: tuple[float, ...]
+
+
+@lru_cache(maxsize=2)
+def _lasting(model: SiteModel) -> dict[str, _Lasting]:
+    """What is always so of the machines that take orders, by name; neither model nor machine changes."""
+    grouped = {name for group in model.groups for name in group.assets}
+    return {
+        asset.name: _of_machine(model, asset)
+        for asset in model.site.assets
+        if asset.name not in grouped and model.commandable(asset)
+    }
+
+
+def _of_machine(model: SiteModel, asset: Asset) -> _Lasting:
+    kind, into = model.kind(asset.name), model.into(asset)
     level = 0.0 if into is None else (model.store(into).low + model.store(into).high) / 2.0
     low, high = setpoint_range(asset)
     at = Conditions(level=level)
-    varied = ahead.conditions(asset, kind, level)
-    power_factor, output_factor = _factors(kind, high, at, varied)
+    regimes = tuple(
+        Regime(
+            name=asset.name if number == 0 else f"{asset.name} {number + 1}",
+            running=(asset.name,),
+            points=tuple(_point(kind, setpoint, at) for setpoint in piece),
+        )
+        for number, piece in enumerate(kind.pieces(low, high))
+    )
+    resting = (float(np.asarray(kind.idle_kw(at))),)
+    return _Lasting(into=into, out_of=model.out_of(asset), high=high, at=at, level=level, regimes=regimes, off_power_kw=resting)
+
+
+def _of_asset(model: SiteModel, asset: Asset, states: dict[str, AssetState], scores: dict[str, float], ahead: _Ahead) -> Envelope:
+    kind, lasting = model.kind(asset.name), _lasting(model)[asset.name]
+    varied = ahead.conditions(asset, kind, lasting.level)
+    power_factor, output_factor = _factors(kind, lasting.high, lasting.at, varied)
     fixed = "availability" in kind.depends_on
     return Envelope(
         assets=(asset.name,),
         lives=(asset.life,),
-        regimes=tuple(
-            Regime(
-                name=asset.name if number == 0 else f"{asset.name} {number + 1}",
-                running=(asset.name,),
-                points=tuple(_point(kind, setpoint, at) for setpoint in piece),
-            )
-            for number, piece in enumerate(kind.pieces(low, high))
-        ),
+        regimes=lasting.regimes,
         service=asset.produces,
-        store=into,
-        input_store=out_of,
-        off_power_kw=(float(np.asarray(kind.idle_kw(at))),),
+        store=lasting.into,
+        input_store=lasting.out_of,
+        off_power_kw=lasting.off_power_kw,
         power_factor=_series(ahead, power_factor, fixed),
         output_factor=_series(ahead, output_factor, False),
         must_run=(_must_run(model, asset, ahead),),
@@ -148,10 +185,10 @@ def _factors(kind: AssetModel, setpoint: float, at: Conditions, varied: Conditio
 
 
 def _series(ahead: _Ahead, factor: Floats, always: bool) -> Series | None:
-    values = np.broadcast_to(factor, (ahead.steps,)) if factor.size in {1, ahead.steps} else np.ones(ahead.steps)
-    if not always and bool(np.allclose(values, 1.0, atol=1e-9)):
+    known = factor.size in {1, ahead.steps}
+    if not always and (not known or bool((np.abs(factor - 1.0) <= SAME).all())):
         return None
-    return ahead.series(np.array(values))
+    return ahead.series(np.broadcast_to(factor, (ahead.steps,)) if known else np.ones(ahead.steps))
 
 
 def _must_run(model: SiteModel, asset: Asset, ahead: _Ahead) -> Series | None:

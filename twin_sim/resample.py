@@ -39,20 +39,17 @@ def from_past(
         working: [day for day in past if (day.weekday() < 5 and day not in free) == working] or list(past)
         for working in (True, False)
     }
-    steps = round(days * 86400.0 / step_s)
-    made = {tag: np.empty((steps, futures)) for tag in tags}
+    local = [(start + timedelta(seconds=step * step_s)).astimezone(zone) for step in range(round(days * 86400.0 / step_s))]
+    ahead = list(dict.fromkeys(time.date() for time in local))
+    number, candidates = {day: n for n, day in enumerate(past)}, [classes[day.weekday() < 5 and day not in free] for day in ahead]
+    drawn = np.empty((len(ahead), futures), dtype=np.int64)
     for future in range(futures):
         rng = np.random.default_rng([seed, 43, future])
-        chosen: dict[date, date] = {}
-        for step in range(steps):
-            local = (start + timedelta(seconds=step * step_s)).astimezone(zone)
-            day = local.date()
-            if day not in chosen:
-                candidates = classes[day.weekday() < 5 and day not in free]
-                chosen[day] = candidates[int(rng.integers(len(candidates)))]
-            slot = int((local.hour * 3600 + local.minute * 60 + local.second) // step_s)
-            for tag in tags:
-                made[tag][step, future] = past[chosen[day]][tag][slot]
+        drawn[:, future] = [number[those[int(rng.integers(len(those)))]] for those in candidates]
+    place = {day: n for n, day in enumerate(ahead)}
+    days_at = drawn[[place[time.date()] for time in local]]
+    slots = np.array([int((time.hour * 3600 + time.minute * 60 + time.second) // step_s) for time in local])[:, None]
+    made = {tag: np.stack([columns[tag] for columns in past.values()])[days_at, slots] for tag in tags}
     return Drivers(start=start, step_s=step_s, tags=made)
 
 

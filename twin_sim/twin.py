@@ -85,7 +85,6 @@ class Twin:
             state=state or TwinState(),
             base=base,
             recorder=self._recorder,
-            audited=True,
         )
         self._layout = layout
         self._writes = _writes(self._site)

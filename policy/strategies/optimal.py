@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from plant.errors import SolverError
 from plant.orders import Command, Plan, Rejected
@@ -58,7 +58,6 @@ class Optimal:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._models: OrderedDict[Layout, Compiled] = OrderedDict()
 
     def propose(self, situation: Situation) -> Plan:
         """The best plan found within the work limit, with its bound and why.
@@ -122,12 +121,7 @@ class Optimal:
 
     def model(self, plan: Layout) -> Compiled:
         """The compiled model of a layout, built on first use."""
-        if plan not in self._models:
-            self._models[plan] = compiled(plan)
-            if len(self._models) > KEPT:
-                self._models.popitem(last=False)
-        self._models.move_to_end(plan)
-        return self._models[plan]
+        return _model(plan)
 
     def purse(self) -> Purse:
         """What one search may spend."""
@@ -181,6 +175,12 @@ class Optimal:
                 words=words_of(searched, facts.fixed),
             ),
         )
+
+
+@lru_cache(maxsize=KEPT)
+def _model(plan: Layout) -> Compiled:
+    """Kept for all strategies of a process: a what-if asks a new one in every future."""
+    return compiled(plan)
 
 
 def commands(site: Site, worked: Worked) -> tuple[Command, ...]:

@@ -7,6 +7,7 @@ SHUTDOWN, OPTIMIZE (at which set-point) and STARTUP, and its code is the command
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -127,13 +128,20 @@ class Table:
         self._situation, self._ahead, self._envelope, self._name = situation, ahead, envelope, asset
         self._stated = site.asset(asset)
         self._life = envelope.lives[envelope.assets.index(asset)]
-        self._price = asset_price(situation, ahead, asset)
+        price = asset_price(situation, ahead, asset)
+        per_day = max(1, round(24.0 / ahead.step_h))
+        self._price, self._standing = price.tolist(), standings(np.ascontiguousarray(price, dtype=np.float64).tobytes(), per_day)
         self._points = own_points(envelope, asset)
+        self._by_output = sorted(self._points, key=lambda point: abs(point.output_per_h))
         self._store = next((store for store in situation.store_specs if store.name == envelope.store), None)
-        self._demand = self._demand_of_store()
+        self._demand: list[float] = self._demand_of_store().tolist()
         self._factor = np.ones(ahead.steps) if envelope.power_factor is None else on_steps(situation, envelope.power_factor)
         must = envelope.must_run[envelope.assets.index(asset)] if envelope.must_run else None
-        self._must = None if must is None else on_steps(situation, must)
+        self._must = None if must is None else on_steps(situation, must).tolist()
+        self._resting = must_rest(situation, asset)
+        self._limit_kw, self._own_kw = self._peak_limit(), max(point.power_kw[0] for point in self._points)
+        outputs = [point.output_per_h for point in self._points]
+        self._takes_out, self._two_way = max(outputs) <= 0.0, min(outputs) < 0.0 < max(outputs)
 
     def _demand_of_store(self) -> Floats:
         """What leaves the store: its service's demand, less what flows in by itself."""
@@ -153,7 +161,7 @@ class Table:
     def ruling(self, moment: Moment) -> Ruling:
         """The first rule that speaks."""
         step = moment.step
-        resting = must_rest(self._situation, self._name)
+        resting = self._resting
         if resting is not None:
             return Ruling(wish=Wish(on=False), reason=Reason.HEALTH, words=f"damage is near (health {resting.score or 0.0:.2f})")
         if self._must is not None and self._must[step] >= 0.5:
@@ -166,15 +174,14 @@ class Table:
         store = self._store
         assert store is not None  # the caller looked
         level, band = moment.levels[store.name], store.high - store.low
-        takes_out = max(point.output_per_h for point in self._points) <= 0.0
         fullness = (level - store.low) / band if band > 0 else 0.5
-        if takes_out:
+        if self._takes_out:
             fullness = 1.0 - fullness
         words = f"{store.name} at {level:.3g} {store.unit}, accepted {store.low:.3g} to {store.high:.3g}"
-        if self._two_way():
+        if self._two_way:
             return self._by_spread(moment, fullness, words)
         near_low, near_high = Reason.STORE_LOW, Reason.STORE_HIGH
-        if takes_out:
+        if self._takes_out:
             near_low, near_high = near_high, near_low
         if fullness <= NEAR:
             return self._run(moment, near_low, words, most=True)
@@ -183,10 +190,11 @@ class Table:
         return self._by_price(moment, fullness, words)
 
     def _by_price(self, moment: Moment, fullness: float, words: str) -> Ruling:
-        standing, price, step = self._rank(moment.step), self._price[moment.step], moment.step
+        step = moment.step
+        standing, price = self._standing[step], self._price[step]
         lasts = self._lasts_h(moment)
         if self._near_peak(moment):
-            limit = f"the site would pass {self._peak_limit():.0f} kW"
+            limit = f"the site would pass {self._limit_kw:.0f} kW"
             if lasts > RESERVE_H:
                 return Ruling(wish=Wish(on=False), reason=Reason.PEAK, words=f"{limit}, {words}")
             return self._run(moment, Reason.PEAK, f"{limit}: run low", least=True)
@@ -204,7 +212,7 @@ class Table:
 
     def _by_spread(self, moment: Moment, fullness: float, words: str) -> Ruling:
         """A battery: charge while energy is cheap, discharge while it is dear."""
-        standing, price = self._rank(moment.step), self._price[moment.step]
+        standing, price = self._standing[moment.step], self._price[moment.step]
         most = max(self._points, key=lambda point: point.output_per_h).setpoints[0]
         least = min(self._points, key=lambda point: point.output_per_h).setpoints[0]
         if standing is not None and standing <= CHEAP and fullness < 1.0 - NEAR and not self._near_peak(moment):
@@ -222,35 +230,23 @@ class Table:
             if must:
                 return Ruling(wish=wish, reason=Reason.SCHEDULE, words="the production plan does not need it")
             return Ruling(wish=wish, reason=Reason.EFFICIENCY, words="no rule of the table speaks of it: it stays as it is")
-        wanted = float(self._demand[moment.step])
+        wanted = self._demand[moment.step]
         if wanted <= 1e-6:
             return Ruling(wish=Wish(on=False), reason=Reason.NO_DEMAND, words=f"no demand of {self._envelope.service}")
         return self._run(moment, Reason.DEMAND, f"{wanted:.3g} of {self._envelope.service} per hour are wanted")
 
     def _run(self, moment: Moment, reason: Reason, words: str, *, most: bool = False, least: bool = False) -> Ruling:
         """Run: at the most or least the machine gives, else so that its share of the demand is met."""
-        by_output = sorted(self._points, key=lambda point: abs(point.output_per_h))
+        by_output = self._by_output
         if most or least:
             return Ruling(wish=Wish(on=True, setpoint=by_output[-1 if most else 0].setpoints[0]), reason=reason, words=words)
-        enough = float(self._demand[moment.step])
+        enough = self._demand[moment.step]
         chosen = next((point for point in by_output if abs(point.output_per_h) >= enough), by_output[-1])
         return Ruling(wish=Wish(on=True, setpoint=chosen.setpoints[0]), reason=reason, words=words)
 
-    def _two_way(self) -> bool:
-        outputs = [point.output_per_h for point in self._points]
-        return min(outputs) < 0.0 < max(outputs)
-
-    def _rank(self, step: int) -> float | None:
-        """Share of the next day's prices below the present one; None where there is one price."""
-        day = self._price[step : step + max(1, round(24.0 / self._ahead.step_h))]
-        day = day if day.size > 1 else self._price[-2:]
-        if float(np.ptp(day)) <= EVEN * float(np.mean(np.abs(day)) + 1e-12):
-            return None
-        return float(np.mean(day < self._price[step])) + 0.5 * float(np.mean(day == self._price[step]))
-
     def _lasts_h(self, moment: Moment) -> float:
         store = self._store
-        demand = float(self._demand[moment.step])
+        demand = self._demand[moment.step]
         if store is None or demand <= 0:
             return float("inf")
         return (moment.levels[store.name] - store.low) * (store.size_per_level or 1.0) / demand
@@ -262,13 +258,35 @@ class Table:
         return min(limits, default=float("inf"))
 
     def _near_peak(self, moment: Moment) -> bool:
-        others = sum(
-            (self._situation.state(name).power_kw or 0.0)
-            for name, on in moment.on.items()
-            if on and name != self._name and moment.step == 0
-        )
-        own = max(point.power_kw[0] for point in self._points)
-        return bool(self._ahead.load_kw[moment.step] + others + own > self._peak_limit())
+        others = 0.0
+        if moment.step == 0:
+            running = (name for name, on in moment.on.items() if on and name != self._name)
+            others = sum((self._situation.state(name).power_kw or 0.0) for name in running)
+        return bool(self._ahead.load_kw[moment.step] + others + self._own_kw > self._limit_kw)
+
+
+@lru_cache(maxsize=64)
+def standings(price: bytes, per_day: int) -> tuple[float | None, ...]:
+    """At every step, the share of the next day's prices below the present one; None where there is one price.
+
+    Kept, because machines share their prices, and so do the futures of a what-if.
+
+    Parameters
+    ----------
+    price
+        Prices per step, as the bytes of an array.
+    per_day
+        Steps of a day.
+    """
+    prices, found = np.frombuffer(price), list[float | None]()
+    for step, now in enumerate(prices):
+        day = prices[step : step + per_day]
+        day = day if day.size > 1 else prices[-2:]
+        if float(np.ptp(day)) <= EVEN * float(np.mean(np.abs(day)) + 1e-12):
+            found.append(None)
+        else:
+            found.append(float(np.mean(day < now)) + 0.5 * float(np.mean(day == now)))
+    return tuple(found)
 
 
 def own_points(envelope: Envelope, asset: str) -> list[Point]:

@@ -66,6 +66,12 @@ def test_numbers_do_not_depend_on_the_processes(loaded: LoadedSite) -> None:
     assert canonical(document(alone)) == canonical(document(four))
 
 
+def test_futures_keep_their_order_where_few_are_laid_out_beforehand(loaded: LoadedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = answer(loaded, "threshold", futures=4)
+    monkeypatch.setattr("ems.whatif.AHEAD", 1)
+    assert np.array_equal(answer(loaded, "threshold", futures=4, processes=2).traces["threshold"].kw, alone.traces["threshold"].kw)
+
+
 def test_hold_is_what_local_control_does(loaded: LoadedSite) -> None:
     found = answer(loaded, "nothing", "hold")
     assert found.strategies["nothing"] == found.strategies["hold"]
