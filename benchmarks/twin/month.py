@@ -1,7 +1,7 @@
 """A month of a works of twenty machines: three strategies in a hundred futures, time and memory of `ems whatif`.
 
 Usage: python benchmarks/twin/month.py [--days 30] [--futures 100] [--strategies nothing,threshold,optimal]
-                                       [--every HOURS] [--processes 1] [--no-rehearsal]
+                                       [--every HOURS] [--step SECONDS] [--processes 1] [--no-rehearsal]
 
 Makes the works of `ems bench twin` with three weeks of telemetry in a folder that is thrown away, asks what `ems whatif`
 asks of it, and prints one line per strategy. Strategies that send nothing live all futures at once; those that plan do so
@@ -36,12 +36,12 @@ from twin_sim.model import SiteModel
 ASSETS, PAST_DAYS = 20, 21
 
 
-def works(folder: Path) -> LoadedSite:
-    """The site and three weeks of its life under local control."""
+def works(folder: Path, step_s: float) -> LoadedSite:
+    """The site, planned in steps of so long, and three weeks of its life under local control."""
     made = site_of(ASSETS, 20)
     bands = (Band(hours="06:00-22:00", per_kwh=0.24),)
     tariff = Tariff(energy=TimeOfUsePrice(kind="time_of_use", bands=bands, otherwise_per_kwh=0.12), demand_charge_per_kw=8.0)
-    control = replace(made.control, horizon_s=86400.0, rehearsal_s=86400.0)
+    control = replace(made.control, step_s=step_s, horizon_s=86400.0, rehearsal_s=86400.0)
     storage = Storage(url=f"sqlite:///{folder / 'month.sqlite'}", url_env=None)
     services = tuple(replace(service, demand=None) if service.name == "charge" else service for service in made.services)
     site = replace(made, tariff=tariff, control=control, storage=storage, services=services)
@@ -99,11 +99,12 @@ def main() -> int:
     words.add_argument("--futures", type=int, default=100)
     words.add_argument("--strategies", default="nothing,threshold,optimal")
     words.add_argument("--every", type=float, default=24.0, help="hours between plans")
+    words.add_argument("--step", type=float, default=900.0, help="seconds that a step of a plan lasts")
     words.add_argument("--processes", type=int, default=1)
     words.add_argument("--no-rehearsal", action="store_true")
     asked = words.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        loaded = works(Path(folder))
+        loaded = works(Path(folder), asked.step)
         changes = Changes(every_s=asked.every * 3600.0, rehearsal=not asked.no_rehearsal)
         for strategy in asked.strategies.split(","):
             wall, used = time.monotonic(), cpu_s()
