@@ -17,6 +17,8 @@ from policy.invariants import check as faults
 REPLANS = 2
 MARGIN = 1.1
 """A margin is this much of what was overshot."""
+MOSTLY = 0.5
+"""What a plan wants counts where it is so much of what was lived through; else local control broke the limit, not the plan."""
 LEAST_MARGIN = 0.05
 """Where a store came to its physical end, at least so much of its accepted span: nothing goes further than the end."""
 
@@ -141,14 +143,16 @@ def _tighter_limit(limit: Limit, situation: Situation, plan: Plan, verdict: Verd
         return limit
     wanted = [item.p50 for item in verdict.expected if item.key == "demand_peak_kw" and limit.name == "import_kw"]
     if limit.name == "import_kw" and limit.asset is None and plan.courses:
-        wanted.append(_planned_kw(situation, plan, worst.time))
+        planned = _planned_kw(situation, plan, worst.time)
+        wanted += [planned] if planned >= MOSTLY * worst.found else []
     return replace(limit, high=max(0.0, min([limit.high, *wanted]) - MARGIN * (worst.found - worst.limit)))
 
 
 def _planned_kw(situation: Situation, plan: Plan, time: datetime) -> float:
-    """Power at the site's connection at an instant by a plan and the middle of the load's forecast."""
+    """Mean power at the site's connection in a metering window, by a plan and the middle of the load's forecast."""
     load = situation.forecast(situation.load_target) if situation.load_target else None
-    return sum(course.power_kw.at(time) for course in plan.courses) + (0.0 if load is None else load.p50.at(time))
+    powers = [course.power_kw for course in plan.courses] + ([] if load is None else [load.p50])
+    return sum(power.resampled(time, situation.prices.demand_window_s, 1)[0] for power in powers)
 
 
 def _tighter_store(store: Store, violations: tuple[Violation, ...]) -> Store:

@@ -60,7 +60,7 @@ def pieces(problem: Program, steps: int, prices: Floats) -> Iterator[Program]:
     met = problem.matrix.tocoo()
     worth, away = prices[met.row] * met.data, row_home[met.row] != home[met.col]
     kept = problem.cost - np.bincount(met.col[away], worth[away], problem.cost.size)
-    for piece in np.unique(home):
+    for piece in np.union1d(home, row_home):
         rows = np.flatnonzero(row_home == piece)
         within = row_home[met.row] == piece
         columns = np.union1d(np.flatnonzero(home == piece), met.col[within])

@@ -234,12 +234,13 @@ class _Search:
             return
         best = self._best()
         assert best.solved.x is not None  # a candidate without a solution is none
-        x, value, basis = best.solved.x, best.solved.objective, self.solver.basis()
+        x, value, cut = best.solved.x, best.solved.objective, self.purse.cut
         for columns in (each for groups in self._clusters() for each in _few(groups)):
             if self.purse.iterations <= 0:
                 break
-            apart, solver = self._apart(x, columns, basis)
-            found = solver.branched(x[apart.columns], 1, TREE_GAP * abs(value))
+            apart = part(self.problem, x, columns)
+            found = Solver(apart.program, self.purse).branched(x[apart.columns], 1, TREE_GAP * abs(value))
+            self.purse.rooted(NODE, cut)
             if found.x is not None and found.objective < value:
                 x, value = apart.whole(x, found.x), found.objective
         if value < best.solved.objective:
@@ -331,9 +332,12 @@ class _Search:
 
 
 def _few(groups: list[Places]) -> list[Places]:
-    """Of groups that a cluster holds: all of them together if they are few binaries, else those that are."""
-    whole = np.unique(np.concatenate(groups))
-    return [whole] if whole.size <= FEW else [group for group in groups if group.size <= FEW]
+    """Of the groups of a cluster those of few binaries, the largest of them: all together, else services, else machines."""
+    kept: list[Places] = []
+    for group in [np.unique(np.concatenate(groups)), *groups]:
+        if group.size <= FEW and not any(np.isin(group, larger).all() for larger in kept):
+            kept.append(group)
+    return kept
 
 
 def pieces(plan: Layout) -> list[int]:

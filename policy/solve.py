@@ -67,6 +67,12 @@ class Purse:
         if self.cut is not Cut.TIME and cut is not Cut.NONE:
             self.cut = cut
 
+    def rooted(self, least: int, cut: Cut) -> None:
+        """A tree was left at its root: that costs something even without iterations, and is no cut unless the clock was."""
+        self.iterations = max(0, self.iterations - least)
+        if self.cut is not Cut.TIME:
+            self.cut = cut if self.iterations else Cut.WORK
+
 
 class Solver:
     """One program in one HiGHS object: its relaxation, its dispatch with binaries fixed, and branch and bound.
@@ -301,6 +307,7 @@ class Silent(highspy.Highs):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setOptionValue("output_flag", False)
 
     def enableCallbacks(self) -> None:  # noqa: N802
         """Silence comes first."""

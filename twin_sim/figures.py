@@ -56,13 +56,15 @@ def _along(series: Series, lived: Lived) -> Floats:
     return np.asarray(np.array(series.values)[np.clip(at, 0, count - 1)])
 
 
+def ticks_gone(lived: Lived, situation: Situation) -> int:
+    """Ticks of the open metering window that are over when the situation begins."""
+    opened, window_s = situation.prices.open_window_start, situation.prices.demand_window_s
+    return 0 if opened is None else round((situation.time - opened).total_seconds() % window_s / lived.tick_s)
+
+
 def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
     """Mean power of every metering window, shape (futures, windows); the first includes what it has already used."""
-    window_s = situation.prices.demand_window_s
-    opened = situation.prices.open_window_start
-    gone_s = 0.0 if opened is None else (situation.time - opened).total_seconds() % window_s
-    per_window = max(1, round(window_s / lived.tick_s))
-    gone = round(gone_s / lived.tick_s)
+    per_window, gone = max(1, round(situation.prices.demand_window_s / lived.tick_s)), ticks_gone(lived, situation)
     before = situation.prices.open_window_kwh * 3600.0 / lived.tick_s / gone if gone else 0.0
     padded = np.concatenate([np.full((*total.shape[:-1], gone), before), total], axis=-1) if gone else total
     if per_window == 1 and padded.size:

@@ -17,8 +17,8 @@ def keep_freed() -> None:
     """Have the C library keep what is freed at its end of memory instead of giving it back to the system; once for a process.
 
     It gives back what exceeds a few MB, page by page, and every rehearsal frees that much: a thousand pages that the next one
-    would have to fault in again, 2 to 15 ms, more than any of its stages; so do other ensembles of many futures. Elsewhere than
-    in glibc nothing is changed.
+    would have to fault in again, 2 to 15 ms, more than any of its stages; so do other ensembles of many futures. Each thread that
+    simulates keeps so much at most. Elsewhere than in glibc nothing is changed.
     """
     set_option = None if os.name == "nt" else getattr(ctypes.CDLL(None), "mallopt", None)
     if set_option is not None:

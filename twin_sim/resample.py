@@ -47,8 +47,10 @@ def from_past(
         rng = np.random.default_rng([seed, 43, future])
         drawn[:, future] = [number[those[int(rng.integers(len(those)))]] for those in candidates]
     place = {day: n for n, day in enumerate(ahead)}
-    days_at = drawn[[place[time.date()] for time in local]]
-    slots = np.array([int((time.hour * 3600 + time.minute * 60 + time.second) // step_s) for time in local])[:, None]
+    days_at = drawn[np.array([place[time.date()] for time in local], dtype=np.int64)]
+    slots = np.array([int((time.hour * 3600 + time.minute * 60 + time.second) // step_s) for time in local], dtype=np.int64)[
+        :, None
+    ]
     made = {tag: np.stack([columns[tag] for columns in past.values()])[days_at, slots] for tag in tags}
     return Drivers(start=start, step_s=step_s, tags=made)
 

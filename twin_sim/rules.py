@@ -12,7 +12,7 @@ from plant.assets import Store
 from plant.orders import Violation
 from plant.situation import Limit, Situation
 from plant.table import Floats
-from twin_sim.figures import quantile, window_means
+from twin_sim.figures import quantile, ticks_gone, window_means
 from twin_sim.model import SiteModel
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) ->
         broken, same = highest > limit.high + SLACK, idle_highest > limit.high + SLACK
         share, idle = float(broken.mean()), float(same.mean())
         worse = broken & (highest > idle_highest + SLACK)
-        when_s = look.begin_s + int(np.argmax(np.quantile(ours, 1.0 - accepted, axis=0))) * window_s
+        window = int(np.argmax(np.quantile(ours, 1.0 - accepted, axis=0)))
+        when_s = max(0.0, look.begin_s + window * window_s - ticks_gone(lived, situation) * lived.tick_s)
         words = (
             f"{limit.name} {limit.high:g} is exceeded in {share:.0%} of the futures{look.words} "
             f"(up to {ours.max():.0f} kW; doing nothing: {idle:.0%})"

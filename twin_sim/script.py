@@ -100,7 +100,7 @@ class Script:
 
     def apply(self, ensemble: Ensemble, time: datetime) -> None:
         """Give the orders of a new step, except to machines whose store has left its limits."""
-        if self._until is not None and time < self._until:
+        if self.step >= len(self.orders) or (self._until is not None and time < self._until):
             return
         step = int((time - self.start).total_seconds() // self.step_s)
         self._until = self.start + timedelta(seconds=(step + 1) * self.step_s)

@@ -61,3 +61,13 @@ def test_a_margin_on_import_counts_from_what_was_planned_where_the_limit_was_bro
 
 def test_what_has_no_limit_cannot_be_drawn_tighter() -> None:
     assert tightened(MADE, PLAN, refused(broken("permit", "m0", 0.0, 1.0))) is None
+
+
+def test_what_local_control_drew_is_no_margin_for_the_plan() -> None:
+    """A plan that wants next to nothing where local control broke the limit must not be held to next to nothing all day."""
+    limited = replace(MADE, limits=(Limit(name="import_kw", high=400.0),), load_target=None)
+    power = Series(start=MADE.time, step_s=1800.0, values=(15.0,), unit="kW")
+    course = Course(asset="m0", on=power, setpoint=power, power_kw=power)
+    made = tightened(limited, replace(PLAN, courses=(course,)), refused(broken("import_kw", "site", 420.0, 400.0), peak_kw=360.0))
+    assert made is not None
+    assert made.limits[0].high == 360.0 - 1.1 * 20.0

@@ -95,10 +95,11 @@ def test_a_clock_outlives_no_ensemble() -> None:
     plan, situation, model = rehearsal_case(10, 4)
     ensemble: Ensemble | None = live(plan, situation, model).ensemble
     assert ensemble is not None
-    environment, at = ensemble.environment, ensemble.now()
+    environment, at, gone = ensemble.environment, ensemble.now(), weakref.ref(ensemble)
     ensemble = None
     environment.run(until=float(environment.now) + 10_000.0)
     assert at > given.start + timedelta(hours=20)
+    assert gone() is None
 
 
 def test_a_plan_with_more_setpoints_than_are_kept_has_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
