@@ -15,7 +15,7 @@ from plant.assets import Mode
 from plant.identity import content_id
 from plant.kinds import find
 from plant.kpi import co2_kg, demand_peak_kw, energy_cost, energy_kwh
-from plant.orders import Action, Command, Plan
+from plant.orders import Action, Command, Plan, Reason
 from plant.ports import Strategy
 from plant.series import Forecast, Series
 from plant.site import Site
@@ -24,6 +24,7 @@ from plant.table import Floats
 from plant.tags import Snapshot
 from plant.tariff import Prices
 from policy.guard import check
+from policy.orders import Intent, order
 from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
 from twin_sim.layout import Layout
@@ -171,9 +172,28 @@ class _Loop:
                 self.previous = plan
                 for command in plan.commands:
                     self._command(command)
+                self._follow(situation, plan, min(time + every, self.end))
             time += every
         self.twin.wait_until(self.end)
         return account(self.question, self.model, self.twin.ensemble, self.twin.recorder)
+
+    def _follow(self, situation: Situation, plan: Plan, until: datetime) -> None:
+        """Order what a plan intends for later steps as they come, until the next one is made."""
+        step = timedelta(seconds=situation.step_s)
+        time = situation.time + step
+        while time < min(until, plan.until):
+            self.twin.wait_until(time)
+            snapshot = self.twin.read()
+            now = replace(situation, time=time, snapshot=snapshot, assets=self._states(snapshot))
+            for course in plan.courses:
+                setpoint = None if course.setpoint is None else course.setpoint.at(time)
+                on, power_kw = course.on.at(time) >= 0.5, course.power_kw.at(time)
+                intent = Intent(
+                    asset=course.asset, on=on, setpoint=setpoint, power_kw=power_kw, reason=Reason.SCHEDULE, words="as planned"
+                )
+                if (command := order(self.site, now, intent)) is not None:
+                    self._command(command)
+            time += step
 
     def _command(self, command: Command) -> None:
         asset = self.site.asset(command.asset)

@@ -124,3 +124,13 @@ def test_command_prints_one_document_and_help_has_an_example(loaded: LoadedSite,
     assert set(json.loads(shown.stdout)) >= {"from", "days", "futures", "strategies"}
     assert traces.stat().st_size > 0
     assert "Example" in CliRunner().invoke(app, ["whatif", "--help"]).stdout
+
+
+def test_between_two_plans_the_course_of_the_first_is_followed(loaded: LoadedSite) -> None:
+    """A plan once in six hours is not its first step's orders held for six hours."""
+    hourly, once = (
+        ask(loaded, ("optimal",), days=0.25, futures=2, seed=1, changes=Changes(every_s=every_s)).strategies["optimal"].kpi
+        for every_s in (3600.0, 6 * 3600.0)
+    )
+    assert once["served_share"].mean == pytest.approx(hourly["served_share"].mean, abs=0.05)
+    assert once["cost"].mean == pytest.approx(hourly["cost"].mean, rel=0.1)
