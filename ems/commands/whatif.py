@@ -37,10 +37,7 @@ def whatif(
     without: Annotated[list[str] | None, typer.Option(help="Take an asset out (may be repeated).")] = None,
     fail: Annotated[list[str] | None, typer.Option(help="An asset is out of order throughout (may be repeated).")] = None,
     every: Annotated[
-        str | None,
-        typer.Option(
-            help="Time between plans, for example 1h; in between a plan's course is followed. Else as the site file says."
-        ),
+        str | None, typer.Option(help="Time between plans, whose course is followed, for example 1h; else as the site file says.")
     ] = None,
     rehearsal: Annotated[bool, typer.Option(help="Rehearse every plan, as the product does.")] = True,
     processes: Annotated[int, typer.Option(min=1, help="Worker processes; the numbers do not depend on it.")] = 1,
