@@ -31,6 +31,9 @@ CHECK_SHARE = 0.15
 """The last part of the history, kept back for judging."""
 MIN_ROWS = 200
 
+LOOSE = 0.1
+"""Relative scatter of the flow around a curve beyond which the sizes that a site file states are scaled instead."""
+
 
 def calibrate(site: Site, history: Table) -> Calibration:
     """Learn what a site's machines, stores and free flows do from its telemetry.
@@ -98,14 +101,18 @@ def calibrate(site: Site, history: Table) -> Calibration:
 
 
 def _laws(site: Site, table: Table) -> list[GroupLaw]:
-    """Curves of groups and of machines that were seen at the set-points that they can be given, or have no sizes instead."""
+    """Curves of groups and of machines that were seen at the set-points that they can be given and keep to a pump's laws, or have
+    no sizes instead.
+    """
     found = (learn(site, name, assets, table) for name, assets in groups_of(site))
     return [law for law in found if law is not None and (len(law.adjustable) > 1 or _tried(law))]
 
 
 def _tried(law: GroupLaw) -> bool:
     (asset,) = law.observed.assets
-    return law.adjustable[0] or asset.tags.setpoint_write is None or not sizes(kind_of(asset))
+    if asset.tags.setpoint_write is None or not sizes(kind_of(asset)):
+        return True
+    return law.adjustable[0] and max(law.scatter.values()) <= LOOSE
 
 
 def _alone(site: Site, table: Table, laws: Sequence[GroupLaw]) -> tuple[list[MachineLaw], tuple[str, ...]]:

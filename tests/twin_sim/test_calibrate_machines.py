@@ -15,6 +15,7 @@ from datasets.repair import resample
 from ems.config import load
 from ems.demo import drivers_of
 from plant.kinds import find
+from plant.physics import Conditions
 from plant.site import Site
 from plant.table import Floats, Table
 from twin_sim.calibrate import calibrate
@@ -77,6 +78,20 @@ def test_it_is_judged_on_what_it_has_not_seen(learned: Calibration) -> None:
     checks = {item.store: item.range_share for item in learned.level_checks}
     assert {"warehouse", "tower", "office", "hall", "server_room"} <= set(checks)
     assert max(checks.values()) < 0.02
+
+
+def test_a_few_hours_at_another_setpoint_do_not_spoil_what_weeks_have_shown(site: Site, history: Table) -> None:
+    """The pump lifts against a static head: its flow falls faster than its speed, and a curve through that is far off."""
+    plant = differing(SiteModel(site), SEED, OFF).kind("pump")
+    flow, power = history.columns["pump.m3_h"].copy(), history.columns["pump.power_kw"].copy()
+    speed = history.columns["pump.setpoint"].copy()
+    slow = np.flatnonzero(flow > 1.0)[-25:]
+    working = plant.running(0.7, Conditions())
+    speed[slow], flow[slow], power[slow] = 0.7, working.output_per_h, working.power_kw
+    changed = {**history.columns, "pump.setpoint": speed, "pump.m3_h": flow, "pump.power_kw": power}
+    found = calibrate(site, Table(times=history.times, columns=changed)).of_asset("pump")
+    assert found["flow_per_h"] == pytest.approx(plant.flow_per_h, rel=0.02)
+    assert found[POWER] == pytest.approx(plant.power_kw, rel=0.02)
 
 
 def test_who_never_ran_keeps_its_numbers_and_is_named(site: Site, learned: Calibration) -> None:
