@@ -101,14 +101,13 @@ def calibrate(site: Site, history: Table) -> Calibration:
 
 
 def _laws(site: Site, table: Table) -> list[GroupLaw]:
-    """Curves of groups and of machines that were seen at the set-points that they can be given and keep to a pump's laws, or have
-    no sizes instead.
-    """
+    """Curves of groups, and of single machines that are best known by one."""
     found = (learn(site, name, assets, table) for name, assets in groups_of(site))
     return [law for law in found if law is not None and (len(law.adjustable) > 1 or _tried(law))]
 
 
 def _tried(law: GroupLaw) -> bool:
+    """Whether a machine was seen at other set-points and keeps to a pump's laws there, or has no sizes to learn instead."""
     (asset,) = law.observed.assets
     if asset.tags.setpoint_write is None or not sizes(kind_of(asset)):
         return True

@@ -31,8 +31,8 @@ def whatif(
     start: Annotated[
         str | None, typer.Option("--from", help="now, scratch, or a time with a zone that the historian holds.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the futures.")] = 0,
-    price_factor: Annotated[float, typer.Option(min=0.0, help="All prices times this.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the futures.")] = 0,
+    price_factor: Annotated[float, typer.Option(min=0.0, help="Energy prices times this; the demand charge stays.")] = 1.0,
     import_kw: Annotated[float | None, typer.Option(min=0.0, help="Another import limit.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="Take an asset out (may be repeated).")] = None,
     fail: Annotated[list[str] | None, typer.Option(help="An asset is out of order throughout (may be repeated).")] = None,
@@ -52,13 +52,16 @@ def whatif(
     from ems.console import emit, progress
     from ems.whatif import Changes, ask
 
-    names = [name.strip() for name in strategies.split(",") if name.strip()]
-    loaded = load(site)
+    names = list(dict.fromkeys(name.strip() for name in strategies.split(",") if name.strip()))
+    if not names:
+        raise ConfigError("--strategies: name one at least, for example nothing,optimal")
+    if traces is not None and not traces.absolute().parent.is_dir():
+        raise ConfigError(f"--traces: there is no folder {traces.absolute().parent}")
+    loaded, every_s = load(site), _every_s(every)
     try:
-        every_s = None if every is None else duration_s(every)
         moment = None if start in {None, "now", "scratch"} else instant(start or "")
     except ValueError as error:
-        raise ConfigError(f"--every or --from: {error}") from error
+        raise ConfigError(f"--from: {error}") from error
     changes = Changes(
         price_factor=price_factor, import_kw=import_kw, without=tuple(without or ()), failed=tuple(fail or ()), every_s=every_s,
         rehearsal=rehearsal,
@@ -74,6 +77,18 @@ def whatif(
 
         write(traces, loaded.site, found)
     emit(document(found), as_json, tables=(_table(found, loaded.site.site.timezone),))
+
+
+def _every_s(every: str | None) -> float | None:
+    from ems.whatif_loop import TICK_S
+
+    try:
+        every_s = None if every is None else duration_s(every)
+    except ValueError as error:
+        raise ConfigError(f"--every: {error}") from error
+    if every_s is not None and every_s < TICK_S:
+        raise ConfigError(f"--every {every}: plans are made every {TICK_S / 60.0:g} minutes at most")
+    return every_s
 
 
 def document(found: WhatIf) -> dict[str, object]:
