@@ -30,7 +30,6 @@ from twin_sim.model import kind_of
 CHECK_SHARE = 0.15
 """The last part of the history, kept back for judging."""
 MIN_ROWS = 200
-
 LOOSE = 0.1
 """Relative scatter of the flow around a curve beyond which the sizes that a site file states are scaled instead."""
 
