@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ems.carry_out import Ended, carry_out
-from ems.decide import Attempt, Decision, Rehearse, decide, weighed
+from ems.decide import Attempt, Decision, Rehearse, decide, unrehearsed, weighed
 from ems.execute import Gate
 from ems.heed import heed
 from ems.memory import Memory
@@ -19,7 +19,7 @@ from ems.situate import situate
 from plant.assets import Mode
 from plant.events import Event, ModeChange
 from plant.identity import content_id
-from plant.orders import OutcomeKind, Plan, Verdict
+from plant.orders import OutcomeKind
 from plant.situation import Situation
 from policy.guard import check
 from twin_sim.rehearsal import rehearse
@@ -75,13 +75,6 @@ def rehearsal_of(works: Works) -> Rehearse:
     if works.rehearsal:
         return lambda plan, situation: rehearse(plan, situation, works.model)
     return unrehearsed
-
-
-def unrehearsed(plan: Plan, situation: Situation) -> Verdict:
-    """A verdict for showing what rehearsal prevents."""
-    return Verdict(
-        plan_id=plan.id, ok=True, violations=(), futures=0, seed=situation.seed, credibility=0.0, words="rehearsal switched off"
-    )
 
 
 def obey(works: Works, memory: Memory, gate: Gate, cycle: str, attempt: Attempt) -> tuple[Ended, ...]:

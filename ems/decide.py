@@ -111,6 +111,13 @@ def weighed(asked: Situation, plan: Plan, guard: Guard, rehearse: Rehearse, real
     return Attempt(situation=asked, plan=plan, verdict=replace(verdict, situation=situation.id))
 
 
+def unrehearsed(plan: Plan, situation: Situation) -> Verdict:
+    """A verdict for showing what rehearsal prevents."""
+    return Verdict(
+        plan_id=plan.id, ok=True, violations=(), futures=0, seed=situation.seed, credibility=0.0, words="rehearsal switched off"
+    )
+
+
 def _unsound(plan: Plan, asked: Situation) -> tuple[Violation, ...]:
     return tuple(
         Violation(rule=UNSOUND, asset="site", time=asked.time, found=0.0, limit=0.0, words=words) for words in faults(plan, asked)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from typing import Any
 
-from ems.cycle import unrehearsed
-from ems.decide import weighed
+from ems.decide import unrehearsed, weighed
 from ems.differing import Difference, differences
 from ems.heed import OPERATOR
 from ems.historian import Entry, Historian, parse

@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from multiprocessing import get_context
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,20 +18,23 @@ from ems.forecasts import targets
 from ems.historian import Historian
 from ems.prices import Billing
 from ems.site import calibration_of
-from ems.whatif_loop import Lived, live_alone, live_together, live_with, share
-from plant.errors import NotFoundError
+from ems.whatif_loop import Beyond, Lived, least_cost, least_cost_with, live_alone, live_together, live_with, share
+from plant.errors import ConfigError, DataError, NotFoundError
 from plant.kinds import known
 from plant.site import Site
 from plant.table import Floats, Table
-from plant.times import UTC, floor
+from plant.times import UTC, floor, iso
 from twin_sim.calibration import Calibration
 from twin_sim.drivers import Drivers, Failure
 from twin_sim.model import SiteModel
 from twin_sim.resample import from_past
 from twin_sim.state import MachineState, TwinState
 
+_T = TypeVar("_T")
 UNPLANNED = ("nothing", "hold", "release")
 """Strategies that send nothing: from a start under local control all three are what local control does."""
+BOUND = "clairvoyant"
+"""Not lived through: the proven bound on every other strategy's cost in each future, and so its regret."""
 OUTLOOK = 40
 """Futures that the forecast of a what-if is made of."""
 AHEAD = 8
@@ -84,12 +88,26 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """How a rule was broken, over the futures that broke it."""
+
+    unit: str
+    worst: float
+    """Farthest beyond the limit in any future."""
+    hours: float
+    """Mean time beyond it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One strategy's figures."""
 
     kpi: dict[str, Distribution]
     violations: dict[str, float]
     """Rule → share of the futures in which it was broken."""
+    broken: dict[str, Broken]
+    levels_end: dict[str, Distribution]
+    """Store → level at the end: what is emptier than under another strategy was not saved but borrowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +118,7 @@ class WhatIf:
     days: float
     futures: int
     seed: int
+    currency: str
     strategies: dict[str, Answer]
     traces: dict[str, Lived] = field(default_factory=dict, repr=False)
     """Per strategy: power and levels of every future, for Parquet."""
@@ -136,63 +155,139 @@ def ask(
     NotFoundError
         If there is no such strategy or asset.
     DataError
-        If the history is too short to draw futures from.
+        If the history is too short to draw futures from, or ends before the start.
+    ConfigError
+        If nothing is named that the bound could measure.
     """
     for name in strategies:
         if name not in UNPLANNED and name not in known("policy.strategies"):
             raise NotFoundError(f"unknown strategy {name!r}: there are nothing, {', '.join(known('policy.strategies'))}")
+    living = [name for name in strategies if name != BOUND]
+    if not living:
+        raise ConfigError(f"--strategies: {BOUND} measures others, name one beside it, for example hold,optimal,{BOUND}")
     question = question_of(
         loaded, days=days, futures=futures, seed=seed, start=start, scratch=scratch, changes=changes or Changes()
     )
-    lived = {name: Lived.joined(parts) for name, parts in _lived(question, strategies, processes, done).items()}
-    answers = {name: Answer(kpi=_distributions(found), violations=found.broken()) for name, found in lived.items()}
-    return WhatIf(start=question.start, days=days, futures=futures, seed=seed, strategies=answers, traces=lived)
+    stores, done = [store.name for store in question.site.stores], done or (lambda _count: None)
+    with _Workers(question, processes) as workers:
+        lived = _lived(question, living, workers, done)
+        answers = {name: _answer(found, stores) for name, found in lived.items()}
+        if BOUND in strategies:
+            answers |= _measured(answers, lived, stores, workers, done)
+    ordered = {name: answers[name] for name in strategies}
+    return WhatIf(
+        start=question.start,
+        days=days,
+        futures=futures,
+        seed=seed,
+        currency=question.site.site.currency,
+        strategies=ordered,
+        traces=lived,
+    )
 
 
-def _distributions(found: Lived) -> dict[str, Distribution]:
-    made = {}
-    for key, values in found.figures:
-        p5, p50, p95 = np.quantile(values, (0.05, 0.5, 0.95)).tolist()
-        made[key] = Distribution(mean=float(values.mean()), p5=p5, p50=p50, p95=p95)
-    return made
+def parts_of(strategies: Sequence[str]) -> int:
+    """How many times `done` is told of each future: once per strategy, and once per bound."""
+    living = [name for name in strategies if name != BOUND]
+    unlike = len([name for name in living if name not in UNPLANNED]) + any(name in UNPLANNED for name in living)
+    return len(living) + (unlike if BOUND in strategies else 0)
 
 
-def _lived(
-    question: Question, strategies: Sequence[str], processes: int, done: Callable[[int], None] | None
-) -> dict[str, list[Lived]]:
+def _answer(found: Lived, stores: Sequence[str]) -> Answer:
+    hit = {rule.rule: rule for rule in found.rules if rule.hours.any()}
+    return Answer(
+        kpi={key: _distribution(values) for key, values in found.figures},
+        violations={name: float((rule.hours > 0.0).mean()) for name, rule in hit.items()},
+        broken={name: _broken(rule) for name, rule in hit.items()},
+        levels_end={store: _distribution(found.levels[-1, row]) for row, store in enumerate(stores)},
+    )
+
+
+def _broken(rule: Beyond) -> Broken:
+    return Broken(unit=rule.unit, worst=float(rule.worst.max()), hours=float(rule.hours[rule.hours > 0.0].mean()))
+
+
+def _distribution(values: Floats) -> Distribution:
+    p5, p50, p95 = np.quantile(values, (0.05, 0.5, 0.95)).tolist()
+    return Distribution(mean=float(values.mean()), p5=p5, p50=p50, p95=p95)
+
+
+def _measured(
+    answers: Mapping[str, Answer], lived: Mapping[str, Lived], stores: Sequence[str], workers: _Workers, done: Callable[[int], None]
+) -> dict[str, Answer]:
+    """The answers with their regret; and the bound, in each future the least of what it is for each of them."""
+    bounds: dict[int, Floats] = {}
+    for found in lived.values():
+        if id(found) not in bounds:  # strategies that send nothing are one and the same
+            ends = [dict(zip(stores, levels.tolist(), strict=True)) for levels in found.levels[-1].T]
+            bounds[id(found)] = np.array(list(workers.bounds(ends)))
+            done(len(ends))
+    regret = {name: _distribution(dict(found.figures)["cost"] - bounds[id(found)]) for name, found in lived.items()}
+    made = {name: replace(answer, kpi=answer.kpi | {"regret": regret[name]}) for name, answer in answers.items()}
+    least = _distribution(np.min(list(bounds.values()), axis=0))
+    return made | {BOUND: Answer(kpi={"cost": least}, violations={}, broken={}, levels_end={})}
+
+
+def _lived(question: Question, strategies: Sequence[str], workers: _Workers, done: Callable[[int], None]) -> dict[str, Lived]:
     """Every strategy in every future, in order."""
+    found: dict[str, Lived] = {}
+    if any(name in UNPLANNED for name in strategies):
+        together = live_together(question, workers.model)
+    for name in strategies:
+        if name in UNPLANNED:
+            found[name] = together
+            done(question.futures)
     tasks = [(name, future) for name in strategies if name not in UNPLANNED for future in range(question.futures)]
-    together = [name for name in strategies if name in UNPLANNED]
-    found: dict[str, list[Lived]] = {name: [] for name in strategies}
-    if together:
-        shared = live_together(question, SiteModel(question.site, question.calibration))
-        for name in together:
-            found[name].append(shared)
-            _tell(done, question.futures)
-    for (name, _), part in zip(tasks, _each(question, tasks, processes), strict=True):
-        found[name].append(part)
-        _tell(done, 1)
-    return found
+    parts: dict[str, list[Lived]] = {name: [] for name, _ in tasks}
+    for (name, _), part in zip(tasks, workers.lives(tasks), strict=True):
+        parts[name].append(part)
+        done(1)
+    return found | {name: Lived.joined(each) for name, each in parts.items()}
 
 
-def _tell(done: Callable[[int], None] | None, count: int) -> None:
-    if done is not None:
-        done(count)
+class _Workers:
+    """Answers task by task in their order; a process is told the question once, and with each task only what drives its one future.
 
+    Parameters
+    ----------
+    question
+        What all of them answer.
+    processes
+        1 = none besides this one; the answers are the same.
+    """
 
-def _each(question: Question, tasks: list[tuple[str, int]], processes: int) -> Iterator[Lived]:
-    """Task by task in their order; a worker is told the question once, and with each task only what drives its one future."""
-    if processes <= 1 or len(tasks) <= 1:
-        model = SiteModel(question.site, question.calibration)
-        for name, future in tasks:
-            yield live_alone(question, model, name, question.drivers.only(future))
-        return
-    told = replace(question, drivers=replace(question.drivers, tags={}, failures=()))
-    with ProcessPoolExecutor(processes, get_context("spawn"), share, (told,)) as pool:
-        waiting: deque[Submitted[Lived]] = deque()
-        for name, future in tasks:
-            waiting.append(pool.submit(live_with, name, question.drivers.only(future)))
-            if len(waiting) > AHEAD * processes:
+    def __init__(self, question: Question, processes: int) -> None:
+        self.question, self.processes, self.model = question, processes, SiteModel(question.site, question.calibration)
+        told = replace(question, drivers=replace(question.drivers, tags={}, failures=()))
+        self.pool = None if processes <= 1 else ProcessPoolExecutor(processes, get_context("spawn"), share, (told,))
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+    def lives(self, tasks: Sequence[tuple[str, int]]) -> Iterator[Lived]:
+        """Strategies in futures."""
+        if self.pool is None:
+            return (live_alone(self.question, self.model, name, self.question.drivers.only(future)) for name, future in tasks)
+        pool = self.pool
+        return self._in_order(pool.submit(live_with, name, self.question.drivers.only(future)) for name, future in tasks)
+
+    def bounds(self, ends: Sequence[Mapping[str, float]]) -> Iterator[float]:
+        """The least cost of every future, each with the levels that stores end with."""
+        tasks = ((self.question.drivers.only(future), levels) for future, levels in enumerate(ends))
+        if self.pool is None:
+            return (least_cost(self.question, self.model, drivers, levels) for drivers, levels in tasks)
+        pool = self.pool
+        return self._in_order(pool.submit(least_cost_with, drivers, levels) for drivers, levels in tasks)
+
+    def _in_order(self, submitted: Iterator[Submitted[_T]]) -> Iterator[_T]:
+        waiting: deque[Submitted[_T]] = deque()
+        for each in submitted:
+            waiting.append(each)
+            if len(waiting) > AHEAD * self.processes:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -208,6 +303,8 @@ def question_of(
         table = historian.table((*driving_tags(site), *state_tags(site)), step_s=step_s)
         calibration = calibration_of(historian)
     newest = datetime.fromisoformat(f"{table.times[-1]}+00:00") if len(table) else datetime(2026, 1, 1, tzinfo=UTC)
+    if start is not None and start > newest + timedelta(seconds=step_s):
+        raise DataError(f"--from {iso(start)}: the historian's readings end at {iso(newest)}")
     begin = floor(newest if start is None else start, step_s)
     past = table.before(np.datetime64(begin.replace(tzinfo=None), "us"))
     span_days = days + site.control.horizon_s / 86400.0
@@ -251,7 +348,11 @@ def changed(site: Site, changes: Changes) -> Site:
     for name in (*changes.without, *changes.failed):
         if name not in names:
             raise NotFoundError(f"no asset {name!r}: there are {', '.join(names)}")
-    kept = tuple(asset for asset in site.assets if asset.name not in changes.without)
+    kept = tuple(
+        replace(asset, may_start=False) if asset.name in changes.failed else asset
+        for asset in site.assets
+        if asset.name not in changes.without
+    )
     groups = tuple(
         replace(group, assets=tuple(name for name in group.assets if name not in changes.without))
         for group in site.groups

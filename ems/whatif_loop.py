@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
@@ -10,12 +11,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from ems.decide import decide, unrehearsed
 from ems.observe import limits_of, permit
 from plant.assets import Mode
 from plant.identity import content_id
 from plant.kinds import find
-from plant.kpi import co2_kg, demand_peak_kw, energy_cost, energy_kwh
-from plant.orders import Action, Command, Plan, Reason
+from plant.kpi import co2_kg, demand_peak_kw, demand_windows_kw, energy_cost, energy_kwh
+from plant.orders import Action, Command, Course, Plan, Reason, Verdict
 from plant.ports import Strategy
 from plant.series import Forecast, Series
 from plant.site import Site
@@ -24,7 +26,12 @@ from plant.table import Floats
 from plant.tags import Snapshot
 from plant.tariff import Prices
 from policy.guard import check
+from policy.hindsight import hindsight
 from policy.orders import Intent, order
+from policy.proof import proven_apart
+from policy.proposal import release_command
+from policy.strategies.hold import Hold
+from policy.strategies.release import Release
 from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
 from twin_sim.layout import Layout
@@ -32,13 +39,28 @@ from twin_sim.lived import Recorder
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import rehearse
 from twin_sim.report import served_shares
+from twin_sim.script import MARGIN
 from twin_sim.twin import Twin
 
 if TYPE_CHECKING:
     from ems.whatif import Question
 
 TICK_S = 300.0
+PIECE_S, NODES, GUARD_S = 86400.0, 300, 3600.0
+"""A bound is proven in pieces of a day, each in so many nodes of branch and bound; the clock only guards."""
 DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """How far a rule was broken, 0 where it was kept; arrays over futures."""
+
+    rule: str
+    unit: str
+    worst: Floats
+    """Units beyond the limit."""
+    hours: Floats
+    """Hours beyond it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +69,11 @@ class Lived:
 
     figures: tuple[tuple[str, Floats], ...]
     """Per figure of Kpi, shape (futures,)."""
-    rules: tuple[tuple[str, Floats], ...]
-    """Per rule 1 where a future broke it."""
+    rules: tuple[Beyond, ...]
     kw: Floats
     """Site power per tick, shape (ticks, futures)."""
     levels: Floats
     """Shape (ticks, stores, futures)."""
-
-    def broken(self) -> dict[str, float]:
-        """Rule → share of futures that broke it, those that some did."""
-        return {name: float(hit.mean()) for name, hit in self.rules if hit.any()}
 
     @classmethod
     def joined(cls, parts: Sequence[Lived]) -> Lived:
@@ -64,7 +81,14 @@ class Lived:
         first = parts[0]
         return cls(
             figures=tuple((key, np.concatenate([dict(part.figures)[key] for part in parts])) for key, _ in first.figures),
-            rules=tuple((key, np.concatenate([dict(part.rules)[key] for part in parts])) for key, _ in first.rules),
+            rules=tuple(
+                replace(
+                    same[0],
+                    worst=np.concatenate([rule.worst for rule in same]),
+                    hours=np.concatenate([rule.hours for rule in same]),
+                )
+                for same in zip(*(part.rules for part in parts), strict=True)
+            ),
             kw=np.concatenate([part.kw for part in parts], axis=-1),
             levels=np.concatenate([part.levels for part in parts], axis=-1),
         )
@@ -111,26 +135,40 @@ def account(question: Question, model: SiteModel, ensemble: Ensemble, recorder: 
     }
     return Lived(
         figures=tuple(figures.items()),
-        rules=tuple(_rules(question.site, ensemble, recorder, peak).items()),
+        rules=_rules(question.site, ensemble, recorder, total),
         kw=total.T,
         levels=recorder.level[:ticks].copy(),
     )
 
 
-def _rules(site: Site, ensemble: Ensemble, recorder: Recorder, peak: Floats) -> dict[str, Floats]:
-    found: dict[str, Floats] = {}
+def _rules(site: Site, ensemble: Ensemble, recorder: Recorder, kw: Floats) -> tuple[Beyond, ...]:
+    found, tick_h, window_s = [], ensemble.tick_s / 3600.0, site.tariff.demand_window_s
     if site.limits.import_kw is not None:
-        found["import_kw"] = (peak > site.limits.import_kw + 1e-6).astype(np.float64)
+        windows = demand_windows_kw(kw, ensemble.tick_s, window_s)
+        found.append(_beyond("import_kw", "kW", windows - site.limits.import_kw, 1e-6, max(window_s / 3600.0, tick_h)))
+    units = {store.name: store.unit for store in site.stores}
     for row, store in enumerate(ensemble.layout.stores):
-        levels, room = recorder.level[: recorder.ticks, row], 0.01 * (store.high - store.low)
-        found[f"{store.name}: store_low"] = np.asarray((levels < store.low - room).any(axis=0), dtype=np.float64)
-        found[f"{store.name}: store_high"] = np.asarray((levels > store.high + room).any(axis=0), dtype=np.float64)
-    return found
+        levels, room, unit = recorder.level[: recorder.ticks, row].T, 0.01 * (store.high - store.low), units[store.name]
+        found.append(_beyond(f"{store.name}: store_low", unit, store.low - levels, room, tick_h))
+        found.append(_beyond(f"{store.name}: store_high", unit, levels - store.high, room, tick_h))
+    return tuple(found)
+
+
+def _beyond(rule: str, unit: str, over: Floats, room: float, step_h: float) -> Beyond:
+    """By the excess of every step, shape (futures, steps); less than the room is none."""
+    broken = over > room
+    return Beyond(rule=rule, unit=unit, worst=np.where(broken, over, 0.0).max(axis=-1), hours=broken.sum(axis=-1) * step_h)
 
 
 def live_alone(question: Question, model: SiteModel, strategy: str, drivers: Drivers) -> Lived:
     """One future with plans made, rehearsed and carried out as the product would."""
-    return _Loop(question, model, cast(Strategy, find("policy.strategies", strategy)(question.site)), drivers).run()
+    return _Loop(question, model, drivers).run(cast(Strategy, find("policy.strategies", strategy)(question.site)))
+
+
+def least_cost(question: Question, model: SiteModel, drivers: Drivers, levels: Mapping[str, float]) -> float:
+    """What nothing that knew this future could have cost less than, proven; levels are those that stores end with."""
+    program = hindsight(question.site, _Loop(question, model, drivers).window(), levels)
+    return proven_apart(program, round(PIECE_S / question.drivers.step_s), GUARD_S, nodes=NODES)
 
 
 _shared: list[tuple[Question, SiteModel]] = []
@@ -147,9 +185,14 @@ def live_with(strategy: str, drivers: Drivers) -> Lived:
     return live_alone(*_shared[0], strategy, drivers)
 
 
+def least_cost_with(drivers: Drivers, levels: Mapping[str, float]) -> float:
+    """The bound of one future of the question that this process was told."""
+    return least_cost(*_shared[0], drivers, levels)
+
+
 class _Loop:
-    def __init__(self, question: Question, model: SiteModel, strategy: Strategy, drivers: Drivers) -> None:
-        self.question, self.model, self.strategy = question, model, strategy
+    def __init__(self, question: Question, model: SiteModel, drivers: Drivers) -> None:
+        self.question, self.model, self.drivers = question, model, drivers
         self.site, self.zone = question.site, ZoneInfo(question.site.site.timezone)
         self.end = question.start + timedelta(days=question.days)
         self.twin = Twin(model, drivers, start=question.start, state=question.state, end=self.end, tick_s=TICK_S)
@@ -158,42 +201,81 @@ class _Loop:
         self.was: dict[str, bool | None] = {}
         self.starts: dict[str, int] = {}
         self.previous: Plan | None = None
+        self.fallbacks = (("hold", Hold(self.site)), ("release", Release(self.site)))
         self.peak_kw = 0.0
 
-    def run(self) -> Lived:
+    def window(self) -> Situation:
+        """The whole time as one situation whose forecasts are what comes."""
+        start, step_s = self.question.start, self.question.drivers.step_s
+        steps = math.ceil(self.question.days * 86400.0 / step_s)
+        came = {name: np.repeat(column[:steps, 0][None], 3, axis=0) for name, column in self.drivers.tags.items()}
+        return self._situation(self.twin.read(), steps, self._forecasts(start, steps, came))
+
+    def run(self, strategy: Strategy) -> Lived:
         """Plan, rehearse and command until the end."""
-        every = timedelta(seconds=self.question.changes.every_s or self.site.control.every_s)
-        time = self.question.start
+        control, time = self.site.control, self.question.start
+        every = timedelta(seconds=self.question.changes.every_s or control.every_s)
+        steps = round(control.horizon_s / control.step_s)
         while time < self.end:
             self.twin.wait_until(time)
-            situation = self._situation(self.twin.read())
-            plan = self.strategy.propose(situation)
-            if not check(plan, situation) and (not self.question.changes.rehearsal or rehearse(plan, situation, self.model).ok):
-                self.previous = plan
-                for command in plan.commands:
-                    self._command(command)
-                self._follow(situation, plan, min(time + every, self.end))
+            situation = self._situation(self.twin.read(), steps, self._forecasts(time, steps, self.question.outlook))
+            chosen = decide(situation, strategy, self.fallbacks, check, self._rehearsed).chosen.plan
+            self.previous = chosen if chosen.courses else self.previous
+            for command in chosen.commands:
+                self._command(command)
+            self._follow(situation, chosen, min(time + every, self.end))
             time += every
         self.twin.wait_until(self.end)
         return account(self.question, self.model, self.twin.ensemble, self.twin.recorder)
 
+    def _rehearsed(self, plan: Plan, situation: Situation) -> Verdict:
+        return rehearse(plan, situation, self.model) if self.question.changes.rehearsal else unrehearsed(plan, situation)
+
     def _follow(self, situation: Situation, plan: Plan, until: datetime) -> None:
-        """Order what a plan intends for later steps as they come, until the next one is made."""
+        """Order what a plan intends for later steps as they come, until the next one is made.
+
+        What fills a store that has left its limits is given back until that is well back inside, and what draws from one that
+        runs low rests: a rehearsal lets later plans do the same.
+        """
         step = timedelta(seconds=situation.step_s)
-        time = situation.time + step
+        time, left = situation.time + step, set[str]()
         while time < min(until, plan.until):
             self.twin.wait_until(time)
             snapshot = self.twin.read()
             now = replace(situation, time=time, snapshot=snapshot, assets=self._states(snapshot))
+            left = self._outside(snapshot, left)
             for course in plan.courses:
-                setpoint = None if course.setpoint is None else course.setpoint.at(time)
-                on, power_kw = course.on.at(time) >= 0.5, course.power_kw.at(time)
-                intent = Intent(
-                    asset=course.asset, on=on, setpoint=setpoint, power_kw=power_kw, reason=Reason.SCHEDULE, words="as planned"
-                )
-                if (command := order(self.site, now, intent)) is not None:
-                    self._command(command)
+                self._order(now, course, left)
             time += step
+
+    def _outside(self, snapshot: Snapshot, left: set[str]) -> set[str]:
+        """Stores that are outside their limits, or were and are not well back inside."""
+        found = set()
+        for store in self.site.stores:
+            level, room = snapshot.number(store.level), MARGIN * (store.high - store.low) if store.name in left else 0.0
+            if level is not None and not store.low + room <= level <= store.high - room:
+                found.add(store.name)
+        return found
+
+    def _order(self, now: Situation, course: Course, left: set[str]) -> None:
+        envelope, stores = now.envelope(course.asset), {store.name: store for store in self.site.stores}
+        filled, drawn = (None, None) if envelope is None else (envelope.store, envelope.input_store)
+        if filled in left:
+            given = release_command(self.site, now, course.asset, Reason.SAFETY, f"{filled} left its limits")
+            if now.state(course.asset).released:
+                return
+            if given is not None:
+                self._command(given)
+                return
+        setpoint = None if course.setpoint is None else course.setpoint.at(now.time)
+        on, power_kw, words = course.on.at(now.time) >= 0.5, course.power_kw.at(now.time), "as planned"
+        if drawn in left and drawn is not None:
+            store, level = stores[drawn], now.snapshot.number(stores[drawn].level)
+            if level is not None and level < 0.5 * (store.low + store.high):
+                on, power_kw, words = False, 0.0, f"{drawn} runs low"
+        intent = Intent(asset=course.asset, on=on, setpoint=setpoint, power_kw=power_kw, reason=Reason.SCHEDULE, words=words)
+        if (command := order(self.site, now, intent)) is not None:
+            self._command(command)
 
     def _command(self, command: Command) -> None:
         asset = self.site.asset(command.asset)
@@ -207,10 +289,8 @@ class _Loop:
         if asset.tags.command:
             self.twin.write(asset.tags.command, getattr(asset.orders, command.action.value.lower()))
 
-    def _situation(self, snapshot: Snapshot) -> Situation:
+    def _situation(self, snapshot: Snapshot, steps: int, forecasts: tuple[Forecast, ...]) -> Situation:
         site, control, time = self.site, self.site.control, snapshot.time
-        steps = round(control.horizon_s / control.step_s)
-        forecasts = self._forecasts(time, steps)
         states = self._states(snapshot)
         made = Situation(
             id="",
@@ -271,9 +351,9 @@ class _Loop:
         first = round((time - self.question.start).total_seconds() / self.question.drivers.step_s)
         return slice(first, first + steps)
 
-    def _forecasts(self, time: datetime, steps: int) -> tuple[Forecast, ...]:
+    def _forecasts(self, time: datetime, steps: int, known: Mapping[str, Floats]) -> tuple[Forecast, ...]:
         found, where, step_s = [], self._at(time, steps), self.site.control.step_s
-        for target, bands in self.question.outlook.items():
+        for target, bands in known.items():
             low, mid, high = (
                 Series(start=time, step_s=step_s, values=tuple(np.round(row[where], DIGITS).tolist()), unit="1") for row in bands
             )

@@ -44,11 +44,15 @@ def energy_cost(power_kw: Floats, energy: Floats, export: Floats, step_s: float)
 
 def demand_peak_kw(power_kw: Floats, step_s: float, window_s: float) -> Floats:
     """Highest mean over whole metering windows; shape (..., steps) → (...). A last part window counts as its mean."""
+    return np.asarray(demand_windows_kw(power_kw, step_s, window_s).max(axis=-1))
+
+
+def demand_windows_kw(power_kw: Floats, step_s: float, window_s: float) -> Floats:
+    """Mean of every metering window; shape (..., steps) → (..., windows). A last part window counts as its mean."""
     per_window = max(1, round(window_s / step_s))
     starts = np.arange(0, power_kw.shape[-1], per_window)
     sums = np.add.reduceat(power_kw, starts, axis=-1)
-    lengths = np.diff(np.append(starts, power_kw.shape[-1]))
-    return np.asarray((sums / lengths).max(axis=-1))
+    return np.asarray(sums / np.diff(np.append(starts, power_kw.shape[-1])))
 
 
 def co2_kg(power_kw: Floats, g_per_kwh: Floats, step_s: float) -> Floats:

@@ -25,7 +25,7 @@ FAR = 1e7
 """No column of a plan goes so far from zero, in whatever unit; a piece's columns must not go further."""
 
 
-def proven_apart(problem: Program, steps: int, time_limit_s: float) -> float:
+def proven_apart(problem: Program, steps: int, time_limit_s: float, nodes: int | None = None) -> float:
     """A lower bound on the cost of any plan.
 
     Parameters
@@ -34,6 +34,8 @@ def proven_apart(problem: Program, steps: int, time_limit_s: float) -> float:
         Length of a piece.
     time_limit_s
         For each piece; what branch and bound has proven of it by then counts.
+    nodes
+        Likewise; the same on every machine. None = as many as it takes.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def proven_apart(problem: Program, steps: int, time_limit_s: float) -> float:
     relaxed = Solver(problem, Purse(iterations=ENDLESS, time_limit_s=np.inf)).relaxed(ENDLESS)
     if relaxed.prices is None:
         raise SolverError("there is no plan: its limits contradict")
-    return problem.offset + sum(proven(piece, time_limit_s) for piece in pieces(problem, steps, relaxed.prices))
+    return problem.offset + sum(proven(piece, time_limit_s, nodes) for piece in pieces(problem, steps, relaxed.prices))
 
 
 def pieces(problem: Program, steps: int, prices: Floats) -> Iterator[Program]:

@@ -50,11 +50,12 @@ def until(situation: Situation) -> timedelta:
 
 def release_commands(site: Site, situation: Situation, reason: Reason, words: str) -> tuple[Command, ...]:
     """RELEASE for every asset that we hold, that can be given back and that nobody has locked."""
-    held = [
-        state.asset
-        for state in situation.assets
-        if not state.released and site.asset(state.asset).release and lock_of(situation, state.asset) is None
-    ]
-    return tuple(
-        command(site, situation, asset=name, action=Action.RELEASE, reason=reason, words=words) for name in held
-    )  # fmt: skip
+    held = [state.asset for state in situation.assets if not state.released]
+    return tuple(given for name in held if (given := release_command(site, situation, name, reason, words)) is not None)
+
+
+def release_command(site: Site, situation: Situation, asset: str, reason: Reason, words: str) -> Command | None:
+    """RELEASE for an asset, None where it cannot be given back or somebody has locked it."""
+    if not site.asset(asset).release or lock_of(situation, asset) is not None:
+        return None
+    return command(site, situation, asset=asset, action=Action.RELEASE, reason=reason, words=words)

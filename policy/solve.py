@@ -225,8 +225,8 @@ class Solver:
         return Solved(x=np.asarray(solution.col_value), objective=value, bound=bound, cut=cut, work=work, prices=prices)
 
 
-def proven(problem: Program, time_limit_s: float) -> float:
-    """What branch and bound proves within a time that no plan can cost less than; for measuring.
+def proven(problem: Program, time_limit_s: float, nodes: int | None = None) -> float:
+    """What branch and bound proves within a time, and so many nodes, that no plan can cost less than; for measuring.
 
     Raises
     ------
@@ -239,6 +239,8 @@ def proven(problem: Program, time_limit_s: float) -> float:
     highs.changeColsIntegrality(binary.size, binary, np.ones(binary.size, dtype=np.uint8))
     highs.setOptionValue("time_limit", time_limit_s)
     highs.setOptionValue("mip_rel_gap", 0.0)
+    if nodes is not None:
+        highs.setOptionValue("mip_max_nodes", nodes)
     highs.run()
     if highs.getModelStatus() in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
         raise SolverError("there is no plan: its limits contradict")

@@ -42,20 +42,13 @@ from plant.situation import AssetState, Permit, Situation, StoreState
 from plant.table import Floats
 from plant.tags import Snapshot
 from plant.tariff import Prices
-from policy.compiled import Program
-from policy.layout import layout
-from policy.numbers import numbers
+from policy.hindsight import hindsight
 from policy.proof import proven_apart
-from policy.strategies.clairvoyant import Clairvoyant
 from twin_sim.drivers import Drivers, as_table
 from twin_sim.mismatch import differing
 from twin_sim.model import SiteModel
 from twin_sim.state import TwinState
 
-PAID = frozenset(
-    {"bought", "sold", "start", "peak", "below", "above", "unmet", "excess", "spill", "lack", "over_hard", "over_export"}
-)
-"""What is in the plant's bill, or stands for what must not be; wear, risk and reserves are wishes of the controller's."""
 SEEDS = (1, 2, 3, 4, 5)
 PIECE_S = 86400.0
 """Length of a piece of the bound."""
@@ -156,16 +149,12 @@ class Judge:
 
     def bound(self, *, risky: bool = False) -> float:
         """The bound on the bill, or on bill and risk together."""
-        planner = Clairvoyant(self._loaded.site)
-        facts = planner.facts(self.situation)
-        program = numbers(planner.model(layout(self._loaded.site, self.situation, facts.ahead)), facts)
-        billed(program)
+        program = hindsight(self._loaded.site, self.situation, self._ends)
         if risky:
             plan = program.compiled.layout
             for k, places in program.compiled.column["u"].items():
                 for a in plan.regimes[k].assets:
                     program.cost[places] += self._price.get(plan.assets[a].name, 0.0) * self._hours
-        closed(program, self.situation, self._ends)
         return proven_apart(program, round(PIECE_S / self.situation.step_s), self._time_limit_s)
 
 
@@ -269,33 +258,6 @@ def _state(name: str, state: TwinState) -> AssetState:
         permit=Permit(),
         released=False,
     )
-
-
-def billed(program: Program) -> None:
-    """Leave only what the plant's account counts."""
-    kept = np.zeros(program.cost.size, dtype=np.bool_)
-    for name in PAID:
-        for places in program.compiled.column[name].values():
-            kept[places] = True
-    program.cost[~kept] = 0.0
-
-
-def closed(program: Program, situation: Situation, levels: Mapping[str, float]) -> None:
-    """Ask that every store ends with what it ended with: no emptier where it is filled, no warmer where it is cooled."""
-    for s, store in enumerate(situation.store_specs):
-        last = program.compiled.column["level"][s][-1]
-        outputs = [
-            point.output_per_h
-            for envelope in situation.envelopes
-            if envelope.store == store.name
-            for regime in envelope.regimes
-            for point in regime.points
-        ]
-        level = float(np.clip(levels[store.name], program.lower[last], program.upper[last]))
-        if max(outputs) <= 0.0:
-            program.upper[last] = level
-        else:
-            program.lower[last] = level
 
 
 if __name__ == "__main__":

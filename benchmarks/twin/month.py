@@ -25,6 +25,7 @@ from ems.bench.twin import START, drivers_of, site_of
 from ems.config import LoadedSite, historian_url
 from ems.historian import Historian
 from ems.whatif import Changes, ask
+from plant.assets import TagWrite
 from plant.site import Site, Storage
 from plant.table import Table
 from plant.tags import Tag, ValueType
@@ -60,7 +61,11 @@ def works(folder: Path, step_s: float) -> LoadedSite:
 def told(site: Site) -> Site:
     """The same site with everything a plant of its own would show and take."""
     assets = tuple(
-        replace(asset, tags=replace(asset.tags, running=f"{asset.name}.running", setpoint=f"{asset.name}.setpoint"))
+        replace(
+            asset,
+            tags=replace(asset.tags, running=f"{asset.name}.running", setpoint=f"{asset.name}.setpoint"),
+            release=(TagWrite(tag=f"{asset.name}.command", value="AUTO"),),
+        )
         for asset in site.assets
     )
     numbers = [store.level for store in site.stores]

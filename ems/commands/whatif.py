@@ -13,7 +13,13 @@ from plant.times import duration_s, instant, iso
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-    from ems.whatif import WhatIf
+    from ems.whatif import Answer, Distribution, WhatIf
+
+
+STRATEGIES = (
+    "Names, comma between. nothing, hold, release: local control. threshold, price_rule: rules. optimal: plans. "
+    "clairvoyant: what knowing the future would have saved (proven, not lived through), and so every other's regret."
+)
 
 
 def mount(app: typer.Typer) -> None:
@@ -23,9 +29,7 @@ def mount(app: typer.Typer) -> None:
 
 def whatif(
     site: Annotated[Path | None, typer.Option(help="Site file (or EMS_SITE).")] = None,
-    strategies: Annotated[
-        str, typer.Option(help="Names, comma between: nothing, hold, release, threshold, optimal.")
-    ] = "hold,optimal",
+    strategies: Annotated[str, typer.Option(help=STRATEGIES)] = "hold,optimal",
     days: Annotated[float, typer.Option(min=0.01, help="How long.")] = 1.0,
     futures: Annotated[int, typer.Option(min=1, help="In how many futures.")] = 20,
     start: Annotated[
@@ -50,7 +54,7 @@ def whatif(
     """
     from ems.config import load
     from ems.console import emit, progress
-    from ems.whatif import Changes, ask
+    from ems.whatif import Changes, ask, parts_of
 
     names = list(dict.fromkeys(name.strip() for name in strategies.split(",") if name.strip()))
     if not names:
@@ -67,7 +71,7 @@ def whatif(
         rehearsal=rehearsal,
     )  # fmt: skip
     with progress() as bar:
-        task = bar.add_task("futures", total=len(names) * futures)
+        task = bar.add_task("futures", total=parts_of(names) * futures)
         found = ask(
             loaded, names, days=days, futures=futures, seed=seed, start=moment, scratch=start == "scratch", changes=changes,
             processes=processes, done=lambda count: bar.advance(task, count),
@@ -76,7 +80,7 @@ def whatif(
         from ems.whatif_traces import write
 
         write(traces, loaded.site, found)
-    emit(document(found), as_json, tables=(_table(found, loaded.site.site.timezone),))
+    emit(document(found), as_json, tables=(_table(found, loaded.site.site.timezone),), words=_remarks(found))
 
 
 def _every_s(every: str | None) -> float | None:
@@ -98,7 +102,8 @@ def document(found: WhatIf) -> dict[str, object]:
         "days": found.days,
         "futures": found.futures,
         "seed": found.seed,
-        "strategies": {name: {"kpi": answer.kpi, "violations": answer.violations} for name, answer in found.strategies.items()},
+        "currency": found.currency,
+        "strategies": found.strategies,
     }
 
 
@@ -108,13 +113,40 @@ def _table(found: WhatIf, timezone: str) -> RichTable:
 
     start, many = clock(found.start, timezone), counted(found.futures, "future")
     made = table(f"{found.days:g} days from {start}, {many}: mean (p5 to p95)", "figure", *found.strategies)
-    keys = next(iter(found.strategies.values())).kpi
-    for key in keys:
-        cells = (answer.kpi[key] for answer in found.strategies.values())
-        made.add_row(key, *(f"{_number(cell.mean)} ({_number(cell.p5)} to {_number(cell.p95)})" for cell in cells))
-    for rule in dict.fromkeys(rule for answer in found.strategies.values() for rule in answer.violations):
-        made.add_row(rule, *(f"{answer.violations.get(rule, 0.0):.0%} of futures" for answer in found.strategies.values()))
+    answers = found.strategies.values()
+    for key in dict.fromkeys(key for answer in answers for key in answer.kpi):
+        name = f"{key}, {found.currency}" if key in {"cost", "regret"} else key
+        made.add_row(name, *(_spread(answer.kpi.get(key)) for answer in answers))
+    for store in dict.fromkeys(store for answer in answers for store in answer.levels_end):
+        made.add_row(f"{store} at the end", *(_spread(answer.levels_end.get(store)) for answer in answers))
+    for rule in dict.fromkeys(rule for answer in answers for rule in answer.violations):
+        made.add_row(rule, *(_breach(answer, rule) for answer in answers))
     return made
+
+
+def _spread(figure: Distribution | None) -> str:
+    return "" if figure is None else f"{_number(figure.mean)} ({_number(figure.p5)} to {_number(figure.p95)})"
+
+
+def _breach(answer: Answer, rule: str) -> str:
+    if rule not in answer.violations:
+        return "kept" if answer.levels_end else ""
+    broken = answer.broken[rule]
+    far = f"up to {_number(broken.worst)} {broken.unit}, {_number(broken.hours)} h"
+    return f"{answer.violations[rule]:.0%} of futures, {far}"
+
+
+def _remarks(found: WhatIf) -> str:
+    """What the figures alone would not say."""
+    from ems.whatif import UNPLANNED
+
+    said = []
+    if found.days < 1.0:
+        said.append("Less than a day: stores that end emptier make a strategy look cheap; compare what they hold at the end.")
+    same = [name for name in found.strategies if name in UNPLANNED]
+    if len(same) > 1:
+        said.append(f"{' and '.join(same)} are the same here: from a start under local control none of them sends anything.")
+    return "\n".join(said)
 
 
 def _number(value: float) -> str:
