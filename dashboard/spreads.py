@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 from dashboard.figures import CLEAR, FONT, Part
 from dashboard.theme import Theme
 from dashboard.whatifs import Document, Figure
-from dashboard.words import KEYS, UNITS
+from dashboard.words import KEYS, MONEY, UNITS
 
 SHORT = ",.4~g"
-SHOWN = ("cost", "energy_kwh", "demand_peak_kw", "co2_kg", "starts", "served_share")
+SHOWN = ("cost", "regret", "energy_kwh", "demand_peak_kw", "co2_kg", "starts", "served_share")
 
 
 def strategies(document: Document, theme: Theme, currency: str) -> go.Figure:
@@ -47,7 +47,7 @@ def _place(index: int, count: int) -> list[float]:
 
 
 def _title(key: str, x: float, y: float, theme: Theme, currency: str) -> Part:
-    unit = currency if key == "cost" else UNITS.get(key, "share" if key.endswith("_share") else "")
+    unit = currency if key in MONEY else UNITS.get(key, "share" if key.endswith("_share") else "")
     text = f"{KEYS.get(key, key)}, {unit}" if unit else KEYS.get(key, key)
     place = {"xref": "paper", "yref": "paper", "x": x, "y": y, "xanchor": "left", "yanchor": "bottom"}
     return {"text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 13, "color": theme.ink}} | place

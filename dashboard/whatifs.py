@@ -8,6 +8,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 FOLDER = "whatif"
+BOUND = "clairvoyant"
+"""Not lived through: what the others are measured by."""
 
 
 class Figure(BaseModel):
@@ -21,6 +23,16 @@ class Figure(BaseModel):
     p95: float
 
 
+class Broken(BaseModel):
+    """How far and how long a rule was broken."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    unit: str
+    worst: float
+    hours: float
+
+
 class Lived(BaseModel):
     """One strategy's figures, and the share of futures in which it broke a rule."""
 
@@ -28,6 +40,8 @@ class Lived(BaseModel):
 
     kpi: dict[str, Figure]
     violations: dict[str, float] = {}
+    broken: dict[str, Broken] = {}
+    levels_end: dict[str, Figure] = {}
 
 
 class Document(BaseModel):

@@ -104,6 +104,7 @@ def words_of(code: str) -> str:
 
 KEYS = {
     "cost": "Cost",
+    "regret": "Regret",
     "energy_kwh": "Energy",
     "demand_peak_kw": "Peak",
     "co2_kg": "CO₂",
@@ -112,11 +113,12 @@ KEYS = {
     "violations": "Violations",
     "health_min": "Lowest health",
 }
+MONEY = frozenset({"cost", "regret"})
 UNITS = {"energy_kwh": "kWh", "demand_peak_kw": "kW", "co2_kg": "kg"}
 
 
 def figure_words(key: str, value: float, currency: str) -> str:
     """A key figure with its unit."""
-    if key == "cost":
+    if key in MONEY:
         return money(value, currency)
     return percent(value, 2) if key.endswith("_share") else quantity(value, UNITS.get(key, ""))

@@ -13,8 +13,8 @@ from dashboard.page import Address, Page
 from dashboard.parts import graph, panel, table
 from dashboard.queries import Queries
 from dashboard.theme import theme
-from dashboard.whatifs import FOLDER, Answer, Document, answers
-from dashboard.words import GAP, KEYS, figure_words, percent, words_of
+from dashboard.whatifs import BOUND, FOLDER, Answer, Document, Figure, answers
+from dashboard.words import GAP, KEYS, NONE, figure_words, figures, percent, quantity, words_of
 
 HOW = "ems whatif --strategies hold,optimal --days 2 --futures 20 --json > {folder}/two-days.json"
 
@@ -72,38 +72,54 @@ def in_figures(document: Document, queries: Queries) -> list[Component]:
     keys = [*(key for key in KEYS if key in told), *(key for key in told if key not in KEYS)]
     rules = sorted({rule for lived in document.strategies.values() for rule in lived.violations})
     lines = [
-        html.Tr(
-            [html.Td(KEYS.get(key, words_of(key)), className="strong"), *(_cell(document, name, key, queries) for name in names)]
-        )
-        for key in keys
+        html.Tr([_head(KEYS.get(key, words_of(key))), *(_cell(document, name, key, queries) for name in names)]) for key in keys
     ]
-    broken = [
-        html.Tr([html.Td(words_of(rule)), *(_broken(document.strategies[name].violations.get(rule, 0.0)) for name in names)])
-        for rule in rules
+    broken = [html.Tr([html.Td(words_of(rule)), *(_broken(document, name, rule) for name in names)]) for rule in rules]
+    units = {store.name: store.unit for store in queries.loaded.site.stores}
+    stores = dict.fromkeys(store for lived in document.strategies.values() for store in lived.levels_end)
+    ends = [
+        html.Tr([_head(store), *(_end(document.strategies[name].levels_end.get(store), units.get(store, "")) for name in names)])
+        for store in stores
     ]
     heads = [("", ""), *((words_of(name), "num") for name in names)]
     days = f"{document.days:g} day{'s' if document.days != 1 else ''} from {document.start}, {document.futures} futures"
     found: list[Component] = [html.P(days, className="muted"), table(heads, lines)]
     if broken:
         found += [html.H3("Rules broken, share of futures"), table(heads, broken)]
+    if ends:
+        found += [html.H3("Stores at the end"), table(heads, ends)]
     return found
 
 
-def _head(key: str) -> Component:
-    return html.Td(KEYS.get(key, words_of(key)), className="strong")
+def _head(words: str) -> Component:
+    return html.Td(words, className="strong")
 
 
 def _cell(document: Document, name: str, key: str, queries: Queries) -> Component:
     figure = document.strategies[name].kpi.get(key)
     if figure is None:
-        return html.Td("–", className="num")
+        return html.Td(NONE, className="num")
     low, high = (figure_words(key, value, queries.currency).split(GAP, maxsplit=1)[0] for value in (figure.p5, figure.p95))
     middle = html.Span(figure_words(key, figure.p50, queries.currency), className="strong")
     return html.Td([middle, html.Span(f" ({low} … {high})", className="muted")], className="num")
 
 
-def _broken(share: float) -> Component:
-    return html.Td(percent(share, 0), className="num attention-word" if share > 0 else "num")
+def _end(figure: Figure | None, unit: str) -> Component:
+    if figure is None:
+        return html.Td(NONE, className="num")
+    spread = html.Span(f" ({figures(figure.p5)} … {figures(figure.p95)})", className="muted")
+    return html.Td([html.Span(quantity(figure.p50, unit), className="strong"), spread], className="num")
+
+
+def _broken(document: Document, name: str, rule: str) -> Component:
+    lived = document.strategies[name]
+    share, far = lived.violations.get(rule, 0.0), lived.broken.get(rule)
+    if not share:
+        return html.Td(NONE if name == BOUND else percent(0.0, 0), className="num")
+    words = [html.Span(percent(share, 0), className="attention-word")]
+    if far is not None:
+        words.append(html.Span(f" up to {quantity(far.worst, far.unit)}, {quantity(far.hours, 'h')}", className="muted"))
+    return html.Td(words, className="num")
 
 
 PAGE = Page(path="/whatif", title="What if", order=60, layout=layout, register=register)

@@ -16,9 +16,11 @@ from ems.commands.whatif import document, mount
 from ems.config import LoadedSite, historian_url
 from ems.historian import Historian
 from ems.whatif import Changes, WhatIf, ask
-from plant.errors import DataError, NotFoundError
+from plant.errors import ConfigError, DataError, NotFoundError
 from plant.identity import canonical
+from plant.orders import Plan, Verdict
 from plant.site import Storage
+from plant.situation import Situation
 from plant.table import Table
 from tests.twin_sim.little import START, drivers, site
 from twin_sim.drivers import Drivers
@@ -124,6 +126,56 @@ def test_command_prints_one_document_and_help_has_an_example(loaded: LoadedSite,
     assert set(json.loads(shown.stdout)) >= {"from", "days", "futures", "strategies"}
     assert traces.stat().st_size > 0
     assert "Example" in CliRunner().invoke(app, ["whatif", "--help"]).stdout
+
+
+def test_nothing_costs_less_than_what_knowing_the_future_allows(loaded: LoadedSite) -> None:
+    """Regret is what a strategy costs beyond the proven bound, the same with any number of processes."""
+    alone, two = (answer(loaded, "nothing", "threshold", "clairvoyant", processes=count).strategies for count in (1, 2))
+    assert alone == two
+    assert list(alone) == ["nothing", "threshold", "clairvoyant"]
+    for name in ("nothing", "threshold"):
+        assert alone[name].kpi["regret"].p5 > 0.0, name
+        assert alone[name].kpi["cost"].mean - alone[name].kpi["regret"].mean >= alone["clairvoyant"].kpi["cost"].mean - 1e-9
+    assert alone["clairvoyant"].kpi["cost"].mean > 0.5 * alone["nothing"].kpi["cost"].mean
+    with pytest.raises(ConfigError, match="one beside it"):
+        answer(loaded, "clairvoyant")
+
+
+def test_with_little_left_to_decide_there_is_little_regret(loaded: LoadedSite) -> None:
+    def regret(*failed: str) -> float:
+        return answer(loaded, "nothing", "clairvoyant", failed=failed, futures=1).strategies["nothing"].kpi["regret"].mean
+
+    assert regret("lead", "lag") < 0.5 * regret()
+
+
+def test_a_plan_that_is_refused_leaves_nothing_as_it_was_told_last(loaded: LoadedSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every plan but the first is refused, everything is back with local control."""
+    plain = answer(loaded, "nothing", futures=1).traces["nothing"]
+    seen: list[str] = []
+
+    def refused(plan: Plan, situation: Situation, _model: SiteModel) -> Verdict:
+        seen.append(plan.rung)
+        ok = len(seen) == 1
+        return Verdict(plan_id=plan.id, ok=ok, violations=(), futures=1, seed=0, credibility=1.0)
+
+    monkeypatch.setattr("ems.whatif_loop.rehearse", refused)
+    stood = answer(loaded, "threshold", futures=1).traces["threshold"]
+    assert {"hold", "release"} <= set(seen)
+    assert np.allclose(stood.kw[-12:].mean(), plain.kw[-12:].mean(), rtol=0.2)
+
+
+def test_how_far_and_how_long_a_rule_was_broken(loaded: LoadedSite) -> None:
+    limit = 5.0
+    found = answer(loaded, "nothing", import_kw=limit, futures=2)
+    broken = found.strategies["nothing"].broken["import_kw"]
+    assert broken.worst == pytest.approx(found.strategies["nothing"].kpi["demand_peak_kw"].p95 - limit, rel=0.2)
+    assert broken.hours == 6.0
+    assert broken.unit == "kW"
+
+
+def test_a_moment_after_the_last_reading_is_refused(loaded: LoadedSite) -> None:
+    with pytest.raises(DataError, match="readings end at"):
+        ask(loaded, ["nothing"], days=0.1, futures=1, seed=0, start=START + timedelta(days=DAYS + 3))
 
 
 def test_between_two_plans_the_course_of_the_first_is_followed(loaded: LoadedSite) -> None:
