@@ -158,7 +158,7 @@ def _loop(going: Run, for_s: float | None, on_cycle: Callable[[Run, Cycle], None
                 _renewed(going, holder, control.every_s * LEASE_CYCLES)
                 cycle = run_cycle(works, going.memory, going.gate)
                 going.cycles.append(Brief.of(cycle))
-                _count(going, cycle)
+                _count(going, cycle.situation.snapshot, cycle)
                 if on_cycle is not None:
                     on_cycle(going, cycle)
                 going.in_a_row = 0
@@ -205,7 +205,7 @@ def _next(going: Run, for_s: float | None) -> bool:
         return True
     last = _glance(going)
     if last is not None:
-        going.nothing.advance(going.memory, last)
+        _count(going, last)
     return False
 
 
@@ -268,20 +268,23 @@ def _read(going: Run, keep: Callable[[Snapshot], None] = lambda _: None) -> Snap
     return snapshot
 
 
-def _count(going: Run, cycle: Cycle) -> None:
-    """Key figures are bookkeeping: a fault in them is no reason to stop controlling."""
+def _count(going: Run, snapshot: Snapshot, cycle: Cycle | None = None) -> None:
+    """Key figures are bookkeeping: a fault in them is no reason to stop controlling.
+
+    Parameters
+    ----------
+    cycle
+        The cycle that the snapshot was read in; None = the run is over.
+    """
+    health = () if cycle is None else cycle.situation.health
+    lowest = min((item.score for item in health if item.score is not None), default=None)
     try:
-        _counted(going, cycle)
+        kpi = going.memory.meter.since_last(snapshot.time, lowest)
+        idle = going.nothing.advance(going.memory, snapshot)
+        groups = [("kpi", [kpi] if kpi else []), ("nothing", [idle] if idle else [])]
+        going.works.historian.append_all(groups, cycle="" if cycle is None else cycle.id, time=snapshot.time)
     except EmsError as error:
-        log.warning("key figures of the cycle at %s are missing: %s", cycle.time, error)
-
-
-def _counted(going: Run, cycle: Cycle) -> None:
-    lowest = min((item.score for item in cycle.situation.health if item.score is not None), default=None)
-    kpi = going.memory.meter.since_last(cycle.time, lowest)
-    idle = going.nothing.advance(going.memory, cycle.situation.snapshot)
-    groups = [("kpi", [kpi] if kpi else []), ("nothing", [idle] if idle else [])]
-    going.works.historian.append_all(groups, cycle=cycle.id, time=cycle.time)
+        log.warning("key figures up to %s are missing: %s", snapshot.time, error)
 
 
 def _failed(going: Run, error: EmsError) -> None:

@@ -20,6 +20,7 @@ from ems.site import Works, build
 from plant.assets import Mode
 from plant.errors import HistorianError, NotConnectedError, RefusedError, SolverError
 from plant.events import Alarm, Event, Maintenance, MaintenanceKind, ModeChange
+from plant.kpi import Kpi
 from plant.orders import Action, Command, Outcome, OutcomeKind, Plan, Reason, Request, Verdict
 from plant.situation import Situation
 from plant.tags import Quality
@@ -63,6 +64,17 @@ def test_a_run_controls_records_and_gives_back(historian: Historian) -> None:
     assert made.nothing is not None
     assert made.kpi.served_share == 1.0
     assert made.simulated_hours == pytest.approx(6.0)
+
+
+def test_key_figures_are_journalled_to_the_end(historian: Historian) -> None:
+    """The stretch after the last cycle counts too: what is exported adds up to what the run reports."""
+    done = run(works(historian, TankPlant()), for_s=2 * HOUR)
+    total = report(done, None).kpi
+    assert total is not None
+    for kind in ("kpi", "nothing"):
+        spans = historian.records(kind, Kpi)
+        assert (spans[-1].end - spans[0].start).total_seconds() == 2 * HOUR, kind
+    assert sum(span.energy_kwh for span in historian.records("kpi", Kpi)) == pytest.approx(total.energy_kwh)
 
 
 def test_every_decision_replays_and_a_changed_journal_does_not(historian: Historian) -> None:
