@@ -10,13 +10,15 @@ from dashboard.whatifs import Document, Figure
 from dashboard.words import KEYS, MONEY, UNITS
 
 SHORT = ",.4~g"
+MOST = 6
+"""Charts in two rows of three; more get narrower, not lower."""
 SHOWN = ("cost", "regret", "energy_kwh", "demand_peak_kw", "co2_kg", "starts", "served_share")
 
 
 def strategies(document: Document, theme: Theme, currency: str) -> go.Figure:
     """One small chart per key figure, one line per strategy: dot at the median, bar from p5 to p95."""
     keys = [key for key in SHOWN if any(key in lived.kpi for lived in document.strategies.values())]
-    columns = min(3, len(keys)) or 1
+    columns = -(-len(keys) // 2) if len(keys) > MOST else min(3, len(keys)) or 1
     rows = -(-len(keys) // columns) or 1
     traces: list[Part] = []
     layout: Part = {
@@ -31,19 +33,22 @@ def strategies(document: Document, theme: Theme, currency: str) -> go.Figure:
     }
     for number, key in enumerate(keys):
         name = "" if number == 0 else str(number + 1)
-        across, down = _place(number % columns, columns), _place(rows - 1 - number // columns, rows)
+        across, down = _place(number % columns, columns, 0.06), _place(rows - 1 - number // columns, rows, 0.17)
         grid = {"gridcolor": theme.grid, "linecolor": theme.grid, "zeroline": False}
         rows_of_names = {"range": [len(document.strategies) - 0.5, -0.5], "showticklabels": number % columns == 0}
-        layout[f"xaxis{name}"] = grid | {"domain": across, "anchor": f"y{name}", "nticks": 5}
+        layout[f"xaxis{name}"] = (
+            grid | {"tickangle": 0} | {"domain": across, "anchor": f"y{name}", "nticks": 3 if key.endswith("_share") else 5}
+        )
         layout[f"yaxis{name}"] = grid | rows_of_names | {"domain": down, "anchor": f"x{name}"}
         layout["annotations"].append(_title(key, across[0], down[1], theme, currency))
         traces.append(_dots(document, key, f"x{name}", f"y{name}", theme))
     return go.Figure({"data": traces, "layout": layout})
 
 
-def _place(index: int, count: int) -> list[float]:
-    width = 1.0 / count
-    return [index * width + 0.02 * (index > 0), (index + 1) * width - 0.06 * (count > 1)]
+def _place(index: int, count: int, gap: float) -> list[float]:
+    """Where one of several charts lies along an axis of the figure: the first begins and the last ends at its edge."""
+    width = (1.0 - gap * (count - 1)) / count
+    return [index * (width + gap), index * (width + gap) + width]
 
 
 def _title(key: str, x: float, y: float, theme: Theme, currency: str) -> Part:

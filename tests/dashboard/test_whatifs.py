@@ -71,3 +71,18 @@ def test_figure_spans_from_p5_to_p95_per_strategy(tmp_path: Path) -> None:
     assert list(cost["error_x"]["arrayminus"]) == [1.0, 0.5]
     assert list(starts["y"]) == ["nothing"]
     assert [item["text"] for item in drawn["layout"]["annotations"]] == ["<b>Cost, EUR</b>", "<b>Starts</b>"]
+
+
+def test_charts_do_not_reach_into_each_other(tmp_path: Path) -> None:
+    """With regret there are seven: two rows, each with room for its ticks and the titles below."""
+    kpi = dict.fromkeys(spreads.SHOWN, FIGURE)
+    write(
+        tmp_path, "a.json", json.dumps({**GOOD, "strategies": {"nothing": {"kpi": kpi}, "clairvoyant": {"kpi": {"cost": FIGURE}}}})
+    )
+    document = answers(tmp_path)[0].document
+    assert document is not None
+    layout = spreads.strategies(document, LIGHT, "EUR").to_plotly_json()["layout"]
+    rows = sorted({tuple(axis["domain"]) for name, axis in layout.items() if name.startswith("yaxis")})
+    assert len(rows) == 2
+    assert rows[1][0] - rows[0][1] >= 0.15
+    assert layout["annotations"][1]["text"] == "<b>Regret, EUR</b>"
