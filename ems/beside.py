@@ -18,6 +18,7 @@ from ems.cycle import Cycle
 from ems.historian import Historian
 from ems.replay import Found, Replay, Replayer, summed
 from ems.runs import Run
+from ems.workers import end_with_parent
 from plant.errors import EmsError
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ def beside() -> Iterator[Executor]:
 
 
 def _begun() -> None:
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

@@ -14,6 +14,7 @@ from ems.heed import OPERATOR
 from ems.historian import Entry, Historian, parse
 from ems.runs import RunRecord
 from ems.wording import counted
+from ems.workers import end_with_parent
 from plant.errors import HistorianError, NotFoundError
 from plant.kinds import find
 from plant.orders import Command, Cut, Plan, Verdict
@@ -224,7 +225,7 @@ def _each(historian: Historian, entries: Sequence[Entry], processes: int) -> Ite
         yield from Replayer(historian).replay(entries)
         return
     size = -(-len(entries) // processes)
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), end_with_parent) as pool:
         for found in pool.map(_share, [(url, entries[first : first + size]) for first in range(0, len(entries), size)]):
             yield from found
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ems.decide import decide, unrehearsed
 from ems.observe import limits_of, permit
+from ems.workers import end_with_parent
 from plant.assets import Mode
 from plant.identity import content_id
 from plant.kinds import find
@@ -177,6 +178,7 @@ _shared: list[tuple[Question, SiteModel]] = []
 
 def share(question: Question) -> None:
     """Tell a worker process the question, once."""
+    end_with_parent()
     _shared[:] = [(question, SiteModel(question.site, question.calibration))]
 
 
