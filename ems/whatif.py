@@ -23,7 +23,9 @@ from plant.errors import ConfigError, DataError, NotFoundError
 from plant.kinds import known
 from plant.site import Site
 from plant.table import Floats, Table
-from plant.times import UTC, floor, iso
+from plant.tariff import PriceSource
+from plant.times import floor, iso
+from policy.hindsight import Reached
 from twin_sim.calibration import Calibration
 from twin_sim.drivers import Drivers, Failure
 from twin_sim.model import SiteModel
@@ -73,6 +75,8 @@ class Question:
     """What is known of every target: the 10th, 50th and 90th percentile over other futures drawn alike, shape (3, steps)."""
     energy: tuple[float, ...]
     """Price per kWh at every driver step, reaching a horizon beyond the end."""
+    own: tuple[tuple[str, tuple[float, ...]], ...]
+    """By asset with a tariff of its own, likewise."""
     export: tuple[float, ...]
     co2_g_per_kwh: tuple[float, ...]
 
@@ -106,6 +110,8 @@ class Answer:
     violations: dict[str, float]
     """Rule → share of the futures in which it was broken."""
     broken: dict[str, Broken]
+    plans: dict[str, int]
+    """How many were proposed and refused, how often a strategy failed, and how often only hold or release was left."""
     levels_end: dict[str, Distribution]
     """Store → level at the end: what is emptier than under another strategy was not saved but borrowed."""
 
@@ -122,6 +128,8 @@ class WhatIf:
     strategies: dict[str, Answer]
     traces: dict[str, Lived] = field(default_factory=dict, repr=False)
     """Per strategy: power and levels of every future, for Parquet."""
+    unbounded: int = 0
+    """Futures, each per strategy, without a bound: a store ran dry in them. Regret is told of the others."""
 
 
 def ask(
@@ -148,7 +156,7 @@ def ask(
     processes
         Worker processes; the numbers do not depend on it.
     done
-        Called with the number of futures × strategies lived through since the last call.
+        Called with the number of futures × strategies lived through, or bounds proven, since the last call.
 
     Raises
     ------
@@ -171,18 +179,19 @@ def ask(
     stores, done = [store.name for store in question.site.stores], done or (lambda _count: None)
     with _Workers(question, processes) as workers:
         lived = _lived(question, living, workers, done)
-        answers = {name: _answer(found, stores) for name, found in lived.items()}
-        if BOUND in strategies:
-            answers |= _measured(answers, lived, stores, workers, done)
-    ordered = {name: answers[name] for name in strategies}
+        measured = _Measured(lived, stores, workers, done) if BOUND in strategies else None
+    answers = {name: _answer(found, stores) for name, found in lived.items()}
+    if measured is not None:
+        answers |= measured.answers(answers)
     return WhatIf(
         start=question.start,
-        days=days,
+        days=question.days,
         futures=futures,
         seed=seed,
         currency=question.site.site.currency,
-        strategies=ordered,
+        strategies={name: answers[name] for name in strategies},
         traces=lived,
+        unbounded=0 if measured is None else measured.missing,
     )
 
 
@@ -199,6 +208,7 @@ def _answer(found: Lived, stores: Sequence[str]) -> Answer:
         kpi={key: _distribution(values) for key, values in found.figures},
         violations={name: float((rule.hours > 0.0).mean()) for name, rule in hit.items()},
         broken={name: _broken(rule) for name, rule in hit.items()},
+        plans=dict(found.plans),
         levels_end={store: _distribution(found.levels[-1, row]) for row, store in enumerate(stores)},
     )
 
@@ -212,20 +222,64 @@ def _distribution(values: Floats) -> Distribution:
     return Distribution(mean=float(values.mean()), p5=p5, p50=p50, p95=p95)
 
 
-def _measured(
-    answers: Mapping[str, Answer], lived: Mapping[str, Lived], stores: Sequence[str], workers: _Workers, done: Callable[[int], None]
-) -> dict[str, Answer]:
-    """The answers with their regret; and the bound, in each future the least of what it is for each of them."""
-    bounds: dict[int, Floats] = {}
-    for found in lived.values():
-        if id(found) not in bounds:  # strategies that send nothing are one and the same
-            ends = [dict(zip(stores, levels.tolist(), strict=True)) for levels in found.levels[-1].T]
-            bounds[id(found)] = np.array(list(workers.bounds(ends)))
-            done(len(ends))
-    regret = {name: _distribution(dict(found.figures)["cost"] - bounds[id(found)]) for name, found in lived.items()}
-    made = {name: replace(answer, kpi=answer.kpi | {"regret": regret[name]}) for name, answer in answers.items()}
-    least = _distribution(np.min(list(bounds.values()), axis=0))
-    return made | {BOUND: Answer(kpi={"cost": least}, violations={}, broken={}, levels_end={})}
+class _Measured:
+    """What knowing each future would have saved every strategy.
+
+    Parameters
+    ----------
+    lived
+        What the strategies came to.
+    stores, workers, done
+        Names of the stores, who proves, and who is told of each bound.
+    """
+
+    def __init__(self, lived: Mapping[str, Lived], stores: Sequence[str], workers: _Workers, done: Callable[[int], None]) -> None:
+        self._lived, self._bounds = lived, dict[int, Floats]()
+        for found in lived.values():
+            if id(found) in self._bounds:  # strategies that send nothing are one and the same
+                continue
+            bounds = []
+            for bound in workers.bounds(list(_reached(found, stores))):
+                bounds.append(bound)
+                done(1)
+            self._bounds[id(found)] = np.array(bounds)
+
+    @property
+    def missing(self) -> int:
+        """Bounds that could not be proven."""
+        return sum(int(np.isnan(bounds).sum()) for bounds in self._bounds.values())
+
+    def answers(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
+        """The answers with their regret; and the bound, in each future the least of what it is for each of them."""
+        made = {}
+        for name, found in self._lived.items():
+            regret = dict(found.figures)["cost"] - self._bounds[id(found)]
+            made[name] = replace(answers[name], kpi=answers[name].kpi | _told("regret", regret))
+        least = np.min(list(self._bounds.values()), axis=0)
+        return made | {BOUND: Answer(kpi=_told("cost", least), violations={}, broken={}, plans={}, levels_end={})}
+
+
+def _told(key: str, values: Floats) -> dict[str, Distribution]:
+    known = values[np.isfinite(values)]
+    return {key: _distribution(known)} if known.size else {}
+
+
+def _reached(found: Lived, stores: Sequence[str]) -> Iterator[Reached | None]:
+    """What a strategy came to in each future; None where a store ran dry: what serving less is worth no bill tells."""
+    lowest, highest = found.levels.min(axis=0), found.levels.max(axis=0)
+    for future in range(found.kw.shape[-1]):
+        if found.unserved[:, future].any():
+            yield None
+            continue
+        spans = zip(lowest[:, future].tolist(), highest[:, future].tolist(), strict=True)
+        yield Reached(
+            ends=dict(zip(stores, found.levels[-1, :, future].tolist(), strict=True)),
+            spans=dict(zip(stores, spans, strict=True)),
+            means=dict(zip(stores, found.levels[:, :, future].mean(axis=0).tolist(), strict=True)),
+            import_kw=float(found.kw[:, future].max()),
+            export_kw=float(-found.kw[:, future].min()),
+            wasted=bool(found.wasted[:, future].any()),
+        )
 
 
 def _lived(question: Question, strategies: Sequence[str], workers: _Workers, done: Callable[[int], None]) -> dict[str, Lived]:
@@ -275,13 +329,13 @@ class _Workers:
         pool = self.pool
         return self._in_order(pool.submit(live_with, name, self.question.drivers.only(future)) for name, future in tasks)
 
-    def bounds(self, ends: Sequence[Mapping[str, float]]) -> Iterator[float]:
-        """The least cost of every future, each with the levels that stores end with."""
-        tasks = ((self.question.drivers.only(future), levels) for future, levels in enumerate(ends))
+    def bounds(self, reached: Sequence[Reached | None]) -> Iterator[float]:
+        """The least cost of every future, each by what was reached in it; NaN where that is None."""
+        tasks = ((self.question.drivers.only(future), each) for future, each in enumerate(reached))
         if self.pool is None:
-            return (least_cost(self.question, self.model, drivers, levels) for drivers, levels in tasks)
+            return (least_cost(self.question, self.model, drivers, each) for drivers, each in tasks)
         pool = self.pool
-        return self._in_order(pool.submit(least_cost_with, drivers, levels) for drivers, levels in tasks)
+        return self._in_order(pool.submit(least_cost_with, drivers, each) for drivers, each in tasks)
 
     def _in_order(self, submitted: Iterator[Submitted[_T]]) -> Iterator[_T]:
         waiting: deque[Submitted[_T]] = deque()
@@ -302,7 +356,10 @@ def question_of(
     with Historian(historian_url(loaded)) as historian:
         table = historian.table((*driving_tags(site), *state_tags(site)), step_s=step_s)
         calibration = calibration_of(historian)
-    newest = datetime.fromisoformat(f"{table.times[-1]}+00:00") if len(table) else datetime(2026, 1, 1, tzinfo=UTC)
+    if not len(table):
+        raise DataError("the historian holds no readings of this site: import some (`ems import readings`), or run it")
+    newest = datetime.fromisoformat(f"{table.times[-1]}+00:00")
+    days = max(1, round(days * 86400.0 / step_s)) * step_s / 86400.0
     if start is not None and start > newest + timedelta(seconds=step_s):
         raise DataError(f"--from {iso(start)}: the historian's readings end at {iso(newest)}")
     begin = floor(newest if start is None else start, step_s)
@@ -318,7 +375,10 @@ def question_of(
     )
     times = [begin + timedelta(seconds=step_s * step) for step in range(drivers.steps)]
     billing, tariff = Billing(site, loaded.folder), site.tariff
-    factor = changes.price_factor
+
+    def priced(source: PriceSource | None) -> tuple[float, ...]:
+        return tuple(price * changes.price_factor for price in billing.values(source, times, past))
+
     return Question(
         site=site,
         calibration=calibration,
@@ -330,8 +390,9 @@ def question_of(
         state=TwinState() if scratch else state_at(site, past),
         drivers=replace(drivers, failures=failures),
         outlook={tag: np.quantile(column, (0.1, 0.5, 0.9), axis=1) for tag, column in outlook.tags.items()},
-        energy=tuple(price * factor for price in billing.values(tariff.energy, times, past)),
-        export=tuple(price * factor for price in billing.values(tariff.export, times, past)),
+        energy=priced(tariff.energy),
+        own=tuple((name, priced(each.price)) for each in site.asset_prices for name in each.assets if name not in changes.without),
+        export=priced(tariff.export),
         co2_g_per_kwh=billing.values(tariff.co2_g_per_kwh, times, past),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +12,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ems.decide import decide, unrehearsed
+from ems.decide import Decision, decide, unrehearsed
 from ems.observe import limits_of, permit
+from ems.situate import ambient_of
 from ems.workers import end_with_parent
 from plant.assets import Mode
+from plant.errors import SolverError
 from plant.identity import content_id
 from plant.kinds import find
-from plant.kpi import co2_kg, demand_peak_kw, demand_windows_kw, energy_cost, energy_kwh
+from plant.kpi import co2_kg, demand_windows_kw, energy_cost, energy_kwh
 from plant.orders import Action, Command, Course, Plan, Reason, Verdict
 from plant.ports import Strategy
 from plant.series import Forecast, Series
@@ -26,15 +29,17 @@ from plant.situation import AssetState, Situation, StoreState
 from plant.table import Floats
 from plant.tags import Snapshot
 from plant.tariff import Prices
+from plant.times import floor
 from policy.guard import check
-from policy.hindsight import hindsight
+from policy.hindsight import Reached, hindsight
 from policy.orders import Intent, order
 from policy.proof import proven_apart
-from policy.proposal import release_command
+from policy.proposal import release_command, release_commands
 from policy.strategies.hold import Hold
 from policy.strategies.release import Release
 from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
+from twin_sim.envelopes import at_levels
 from twin_sim.layout import Layout
 from twin_sim.lived import Recorder
 from twin_sim.model import SiteModel
@@ -45,6 +50,8 @@ from twin_sim.twin import Twin
 
 if TYPE_CHECKING:
     from ems.whatif import Question
+
+log = logging.getLogger(__name__)
 
 TICK_S = 300.0
 PIECE_S, NODES, GUARD_S = 86400.0, 300, 3600.0
@@ -71,6 +78,12 @@ class Lived:
     figures: tuple[tuple[str, Floats], ...]
     """Per figure of Kpi, shape (futures,)."""
     rules: tuple[Beyond, ...]
+    unserved: Floats
+    """Service units that a store could not give, shape (stores, futures)."""
+    wasted: Floats
+    """Service units that a full store could not take, shape (stores, futures)."""
+    plans: tuple[tuple[str, int], ...] = ()
+    """How many were proposed, refused, and how often nothing but the ladder below was left."""
     kw: Floats
     """Site power per tick, shape (ticks, futures)."""
     levels: Floats
@@ -90,6 +103,9 @@ class Lived:
                 )
                 for same in zip(*(part.rules for part in parts), strict=True)
             ),
+            unserved=np.concatenate([part.unserved for part in parts], axis=-1),
+            wasted=np.concatenate([part.wasted for part in parts], axis=-1),
+            plans=tuple((key, sum(dict(part.plans)[key] for part in parts)) for key, _ in first.plans),
             kw=np.concatenate([part.kw for part in parts], axis=-1),
             levels=np.concatenate([part.levels for part in parts], axis=-1),
         )
@@ -121,32 +137,42 @@ def account(question: Question, model: SiteModel, ensemble: Ensemble, recorder: 
     kw = np.moveaxis(recorder.kw[:ticks], 0, -1)
     total, tariff = kw.sum(axis=0), question.site.tariff
     at = np.minimum(np.arange(ticks) * tick_s // question.drivers.step_s, len(question.energy) - 1).astype(np.int64)
-    energy, export, grams = (np.array(column)[at] for column in (question.energy, question.export, question.co2_g_per_kwh))
-    peak = demand_peak_kw(total, tick_s, tariff.demand_window_s)
-    starts = ensemble.starts
-    cost = energy_cost(total, energy, export, tick_s) + tariff.demand_charge_per_kw * np.maximum(peak, 0.0)
-    cost = cost + (starts * ensemble.layout.start_cost[:, None]).sum(axis=0)
+    export, grams = (np.array(column)[at] for column in (question.export, question.co2_g_per_kwh))
+    windows = demand_windows_kw(total, tick_s, tariff.demand_window_s, gone_s(question))
+    starts, own = ensemble.starts, dict(question.own)
+    cost = tariff.demand_charge_per_kw * np.maximum(windows.max(axis=-1), 0.0)
+    cost += (starts * ensemble.layout.start_cost[:, None]).sum(axis=0)
+    for number, bill in enumerate(ensemble.layout.bills):
+        cost += energy_cost(kw[number], np.array(own.get(bill, question.energy))[at], export, tick_s)
     figures = {
         "energy_kwh": energy_kwh(np.maximum(total, 0.0), tick_s),
         "cost": cost,
-        "demand_peak_kw": peak,
+        "demand_peak_kw": windows.max(axis=-1),
         "co2_kg": co2_kg(total, grams, tick_s),
         "served_share": served_shares(model, ensemble, recorder),
         "starts": starts.sum(axis=0).astype(np.float64),
     }
+    stores = slice(ensemble.layout.real)
     return Lived(
         figures=tuple(figures.items()),
-        rules=_rules(question.site, ensemble, recorder, total),
+        rules=_rules(question.site, ensemble, recorder, windows),
+        unserved=ensemble.unserved[stores].copy(),
+        wasted=ensemble.wasted[stores].copy(),
         kw=total.T,
         levels=recorder.level[:ticks].copy(),
     )
 
 
-def _rules(site: Site, ensemble: Ensemble, recorder: Recorder, kw: Floats) -> tuple[Beyond, ...]:
-    found, tick_h, window_s = [], ensemble.tick_s / 3600.0, site.tariff.demand_window_s
+def gone_s(question: Question) -> float:
+    """How much of the metering window that is open at the start is over: windows follow the clock."""
+    return (question.start - floor(question.start, question.site.tariff.demand_window_s)).total_seconds()
+
+
+def _rules(site: Site, ensemble: Ensemble, recorder: Recorder, windows: Floats) -> tuple[Beyond, ...]:
+    found, tick_h = [], ensemble.tick_s / 3600.0
     if site.limits.import_kw is not None:
-        windows = demand_windows_kw(kw, ensemble.tick_s, window_s)
-        found.append(_beyond("import_kw", "kW", windows - site.limits.import_kw, 1e-6, max(window_s / 3600.0, tick_h)))
+        window_h = max(site.tariff.demand_window_s / 3600.0, tick_h)
+        found.append(_beyond("import_kw", "kW", windows - site.limits.import_kw, 1e-6, window_h))
     units = {store.name: store.unit for store in site.stores}
     for row, store in enumerate(ensemble.layout.stores):
         levels, room, unit = recorder.level[: recorder.ticks, row].T, 0.01 * (store.high - store.low), units[store.name]
@@ -166,10 +192,24 @@ def live_alone(question: Question, model: SiteModel, strategy: str, drivers: Dri
     return _Loop(question, model, drivers).run(cast(Strategy, find("policy.strategies", strategy)(question.site)))
 
 
-def least_cost(question: Question, model: SiteModel, drivers: Drivers, levels: Mapping[str, float]) -> float:
-    """What nothing that knew this future could have cost less than, proven; levels are those that stores end with."""
-    program = hindsight(question.site, _Loop(question, model, drivers).window(), levels)
-    return proven_apart(program, round(PIECE_S / question.drivers.step_s), GUARD_S, nodes=NODES)
+def least_cost(question: Question, model: SiteModel, drivers: Drivers, reached: Reached | None) -> float:
+    """What the model proves that nothing which knew this future could have cost less than; NaN where there is nothing to prove.
+
+    Parameters
+    ----------
+    reached
+        How the strategy that is measured left the stores, and what it let happen: the bound may do the same.
+    """
+    if reached is None:
+        return math.nan
+    site, situation = question.site, _Loop(question, model, drivers).window(reached.means)
+    for loose in (False, True):
+        try:
+            program = hindsight(site, situation, reached, loose=loose)
+            return proven_apart(program, round(PIECE_S / question.drivers.step_s), GUARD_S, nodes=NODES)
+        except SolverError as error:
+            log.debug("no bound (minimum times %s): %s", "left out" if loose else "kept", error)
+    return math.nan
 
 
 _shared: list[tuple[Question, SiteModel]] = []
@@ -187,9 +227,9 @@ def live_with(strategy: str, drivers: Drivers) -> Lived:
     return live_alone(*_shared[0], strategy, drivers)
 
 
-def least_cost_with(drivers: Drivers, levels: Mapping[str, float]) -> float:
+def least_cost_with(drivers: Drivers, reached: Reached | None) -> float:
     """The bound of one future of the question that this process was told."""
-    return least_cost(*_shared[0], drivers, levels)
+    return least_cost(*_shared[0], drivers, reached)
 
 
 class _Loop:
@@ -203,15 +243,22 @@ class _Loop:
         self.was: dict[str, bool | None] = {}
         self.starts: dict[str, int] = {}
         self.previous: Plan | None = None
+        self.plans = dict.fromkeys(("proposed", "refused", "failed", "fallback"), 0)
         self.fallbacks = (("hold", Hold(self.site)), ("release", Release(self.site)))
         self.peak_kw = 0.0
+        managed = self.twin.ensemble.layout.managed
+        self.kept = tuple(store for row, store in enumerate(self.site.stores) if not managed[row])
 
-    def window(self) -> Situation:
-        """The whole time as one situation whose forecasts are what comes."""
+    def window(self, levels: Mapping[str, float]) -> Situation:
+        """The whole time as one situation whose forecasts are what comes, its machines as they work at some levels."""
         start, step_s = self.question.start, self.question.drivers.step_s
-        steps = math.ceil(self.question.days * 86400.0 / step_s)
+        steps = round(self.question.days * 86400.0 / step_s)
         came = {name: np.repeat(column[:steps, 0][None], 3, axis=0) for name, column in self.drivers.tags.items()}
-        return self._situation(self.twin.read(), steps, self._forecasts(start, steps, came))
+        made, failed = self._situation(self.twin.read(), steps, self._forecasts(start, steps, came)), self.question.changes.failed
+        states = tuple(replace(state, running=False) if state.asset in failed else state for state in made.assets)
+        model = self.model.changed(site=at_levels(self.site, levels))
+        found = model.envelopes(start, step_s, steps, states, made.forecasts, made.ambient, ())
+        return replace(made, assets=states, envelopes=found)
 
     def run(self, strategy: Strategy) -> Lived:
         """Plan, rehearse and command until the end."""
@@ -221,63 +268,85 @@ class _Loop:
         while time < self.end:
             self.twin.wait_until(time)
             situation = self._situation(self.twin.read(), steps, self._forecasts(time, steps, self.question.outlook))
-            chosen = decide(situation, strategy, self.fallbacks, check, self._rehearsed).chosen.plan
+            decision = decide(situation, strategy, self.fallbacks, check, self._rehearsed)
+            self._count(decision)
+            chosen = decision.chosen.plan
             self.previous = chosen if chosen.courses else self.previous
             for command in chosen.commands:
                 self._command(command)
             self._follow(situation, chosen, min(time + every, self.end))
             time += every
         self.twin.wait_until(self.end)
-        return account(self.question, self.model, self.twin.ensemble, self.twin.recorder)
+        lived = account(self.question, self.model, self.twin.ensemble, self.twin.recorder)
+        return replace(lived, plans=tuple(self.plans.items()))
+
+    def _count(self, decision: Decision) -> None:
+        fallbacks = [rung for rung, _ in self.fallbacks]
+        asked = [attempt for attempt in decision.attempts if attempt.plan.rung not in fallbacks]
+        self.plans["proposed"] += len(asked)
+        self.plans["refused"] += sum(not attempt.verdict.ok for attempt in asked)
+        self.plans["failed"] += len(decision.failures)
+        self.plans["fallback"] += decision.chosen.plan.rung in fallbacks
 
     def _rehearsed(self, plan: Plan, situation: Situation) -> Verdict:
         return rehearse(plan, situation, self.model) if self.question.changes.rehearsal else unrehearsed(plan, situation)
 
     def _follow(self, situation: Situation, plan: Plan, until: datetime) -> None:
-        """Order what a plan intends for later steps as they come, until the next one is made.
+        """Order what a plan intends for later steps as they come, until the next one is made; after its end give everything back.
 
         What fills a store that has left its limits is given back until that is well back inside, and what draws from one that
-        runs low rests: a rehearsal lets later plans do the same.
+        runs low rests, as in a rehearsal.
         """
         step = timedelta(seconds=situation.step_s)
         time, left = situation.time + step, set[str]()
         while time < min(until, plan.until):
-            self.twin.wait_until(time)
-            snapshot = self.twin.read()
-            now = replace(situation, time=time, snapshot=snapshot, assets=self._states(snapshot))
-            left = self._outside(snapshot, left)
+            now = self._at_step(situation, time)
+            left = self._outside(now.snapshot, left)
             for course in plan.courses:
                 self._order(now, course, left)
             time += step
+        if plan.until < until:
+            for command in release_commands(
+                self.site, self._at_step(situation, plan.until), Reason.SCHEDULE, "the plan is at its end"
+            ):
+                self._command(command)
+
+    def _at_step(self, situation: Situation, time: datetime) -> Situation:
+        self.twin.wait_until(time)
+        snapshot = self.twin.read()
+        return replace(situation, time=time, snapshot=snapshot, assets=self._states(snapshot))
 
     def _outside(self, snapshot: Snapshot, left: set[str]) -> set[str]:
-        """Stores that are outside their limits, or were and are not well back inside."""
+        """Stores that are outside their limits, or were and are not well back inside; not those that machines keep themselves."""
         found = set()
-        for store in self.site.stores:
+        for store in self.kept:
             level, room = snapshot.number(store.level), MARGIN * (store.high - store.low) if store.name in left else 0.0
             if level is not None and not store.low + room <= level <= store.high - room:
                 found.add(store.name)
         return found
 
     def _order(self, now: Situation, course: Course, left: set[str]) -> None:
-        envelope, stores = now.envelope(course.asset), {store.name: store for store in self.site.stores}
+        envelope, state = now.envelope(course.asset), now.state(course.asset)
         filled, drawn = (None, None) if envelope is None else (envelope.store, envelope.input_store)
-        if filled in left:
-            given = release_command(self.site, now, course.asset, Reason.SAFETY, f"{filled} left its limits")
-            if now.state(course.asset).released:
+        on, setpoint = course.on.at(now.time) >= 0.5, None if course.setpoint is None else course.setpoint.at(now.time)
+        power_kw, words = course.power_kw.at(now.time), "as planned"
+        if drawn in left and filled is not None and filled not in left and self._low(now.snapshot, drawn):
+            on, power_kw, words = False, 0.0, f"{drawn} runs low"
+        elif left & {filled, drawn}:
+            if state.released:
                 return
+            given = release_command(self.site, now, course.asset, Reason.SAFETY, "its store left its limits")
             if given is not None:
                 self._command(given)
                 return
-        setpoint = None if course.setpoint is None else course.setpoint.at(now.time)
-        on, power_kw, words = course.on.at(now.time) >= 0.5, course.power_kw.at(now.time), "as planned"
-        if drawn in left and drawn is not None:
-            store, level = stores[drawn], now.snapshot.number(stores[drawn].level)
-            if level is not None and level < 0.5 * (store.low + store.high):
-                on, power_kw, words = False, 0.0, f"{drawn} runs low"
         intent = Intent(asset=course.asset, on=on, setpoint=setpoint, power_kw=power_kw, reason=Reason.SCHEDULE, words=words)
         if (command := order(self.site, now, intent)) is not None:
             self._command(command)
+
+    def _low(self, snapshot: Snapshot, name: str | None) -> bool:
+        store = next(store for store in self.kept if store.name == name)
+        level = snapshot.number(store.level)
+        return level is not None and level < 0.5 * (store.low + store.high)
 
     def _command(self, command: Command) -> None:
         asset = self.site.asset(command.asset)
@@ -293,7 +362,7 @@ class _Loop:
 
     def _situation(self, snapshot: Snapshot, steps: int, forecasts: tuple[Forecast, ...]) -> Situation:
         site, control, time = self.site, self.site.control, snapshot.time
-        states = self._states(snapshot)
+        states, ambient = self._states(snapshot), ambient_of(site, forecasts)
         made = Situation(
             id="",
             site=site.site.name,
@@ -303,14 +372,14 @@ class _Loop:
             snapshot=snapshot,
             assets=states,
             stores=tuple(StoreState(store=store.name, level=snapshot.number(store.level)) for store in site.stores),
-            envelopes=self.model.envelopes(time, control.step_s, steps, states, forecasts, (), ()),
+            envelopes=self.model.envelopes(time, control.step_s, steps, states, forecasts, ambient, ()),
             store_specs=self.model.stores,
             flows=self.model.flows,
             services=site.services,
             jobs=(),
             load_target=site.limits.load,
             forecasts=forecasts,
-            ambient=(),
+            ambient=ambient,
             health=(),
             credibility=(),
             prices=self._prices(time, steps),
@@ -366,7 +435,8 @@ class _Loop:
         where, step_s, tariff = self._at(time, steps), self.site.control.step_s, self.site.tariff
         kw = self.twin.recorder.kw[: self.twin.recorder.ticks].sum(axis=1)[:, 0]
         if kw.size:
-            self.peak_kw = max(self.peak_kw, float(demand_peak_kw(kw, TICK_S, tariff.demand_window_s)))
+            windows = demand_windows_kw(kw, TICK_S, tariff.demand_window_s, gone_s(self.question))
+            self.peak_kw = max(self.peak_kw, float(windows.max()))
 
         def series(values: tuple[float, ...], unit: str) -> Series:
             return Series(start=time, step_s=step_s, values=values[where], unit=unit)
@@ -374,6 +444,7 @@ class _Loop:
         return Prices(
             energy=series(self.question.energy, "1/kWh"),
             export=series(self.question.export, "1/kWh"),
+            assets=tuple((name, series(column, "1/kWh")) for name, column in self.question.own),
             demand_charge_per_kw=tariff.demand_charge_per_kw,
             demand_window_s=tariff.demand_window_s,
             peak_so_far_kw=self.peak_kw,

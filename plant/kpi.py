@@ -47,10 +47,17 @@ def demand_peak_kw(power_kw: Floats, step_s: float, window_s: float) -> Floats:
     return np.asarray(demand_windows_kw(power_kw, step_s, window_s).max(axis=-1))
 
 
-def demand_windows_kw(power_kw: Floats, step_s: float, window_s: float) -> Floats:
-    """Mean of every metering window; shape (..., steps) → (..., windows). A last part window counts as its mean."""
+def demand_windows_kw(power_kw: Floats, step_s: float, window_s: float, gone_s: float = 0.0) -> Floats:
+    """Mean of every metering window; shape (..., steps) → (..., windows). Windows of which only a part is there count as its mean.
+
+    Parameters
+    ----------
+    gone_s
+        So much of the first window is over when the first step begins.
+    """
     per_window = max(1, round(window_s / step_s))
-    starts = np.arange(0, power_kw.shape[-1], per_window)
+    first = per_window - round(gone_s % window_s / step_s) % per_window
+    starts = np.append(0, np.arange(first, power_kw.shape[-1], per_window))
     sums = np.add.reduceat(power_kw, starts, axis=-1)
     return np.asarray(sums / np.diff(np.append(starts, power_kw.shape[-1])))
 

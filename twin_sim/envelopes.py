@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from plant.health import Health
 from plant.physics import Conditions
 from plant.ports import AssetModel
 from plant.series import Forecast, Series
+from plant.site import Site
 from plant.situation import AssetState
 from plant.table import Floats
 from twin_sim.calibration import LearnedGroup
@@ -52,6 +54,14 @@ def envelopes(
         if asset.name not in grouped and model.commandable(asset):
             made.append(_of_asset(model, asset, by_name, scores, ahead))
     return tuple(made)
+
+
+def at_levels(site: Site, levels: Mapping[str, float]) -> Site:
+    """A site whose machines' envelopes are those at some levels of their stores, not in the middle of the bands."""
+    stores = tuple(
+        replace(store, low=levels[store.name], high=levels[store.name]) if store.name in levels else store for store in site.stores
+    )
+    return replace(site, stores=stores)
 
 
 class _Ahead:

@@ -5,7 +5,7 @@ Usage, from the root of a checkout: python -m benchmarks.policy.closed_loop FOLD
 Each seed is one `ems demo --calibrated`: the plant behind OPC UA differs from its site file by ± 10 %, surprises, and one effect
 that the model has no term for; the controller has calibrated its twin on four weeks of history, as a customer would.
 Afterwards the whole window is one model: the plant's own physics, the demands, the weather and the losses that came, its
-compressor to foul as it did, its stores to end no emptier than they did. What branch and bound proves of its pieces, days of
+compressor to foul as it did, machines against the levels that ours had on average, its stores to end no emptier than they did. What branch and bound proves of its pieces, days of
 machines that stores tie together, in so many seconds each is a lower bound on the cost of any control that keeps the stores'
 limits, in steps of the controller (`policy.proof`).
 The controller is also to spare machines that may fail. That is in nobody's bill, so it is counted beside it: once more with a
@@ -42,9 +42,10 @@ from plant.situation import AssetState, Permit, Situation, StoreState
 from plant.table import Floats
 from plant.tags import Snapshot
 from plant.tariff import Prices
-from policy.hindsight import hindsight
+from policy.hindsight import Reached, hindsight
 from policy.proof import proven_apart
 from twin_sim.drivers import Drivers, as_table
+from twin_sim.envelopes import at_levels
 from twin_sim.mismatch import differing
 from twin_sim.model import SiteModel
 from twin_sim.state import TwinState
@@ -131,11 +132,14 @@ class Judge:
         self._ends = dict(document["plant"]["levels_end"])
         until = datetime.fromisoformat(document["plant"]["end"])
         drivers = read_drivers(folder / "drivers.parquet")
-        self.situation = window(self._loaded, drivers, read_state(folder / "state.json"), until, seed)
+        site, start, step_s = self._loaded.site, drivers.start, self._loaded.site.control.step_s
+        running = {asset.name: asset.tags.running for asset in site.assets if asset.tags.running is not None}
+        levels = {store.name: store.level for store in site.stores}
         with Historian(historian_url(self._loaded)) as historian:
             seen = historian.records("situation", Situation)
-            running = {asset.name: asset.tags.running for asset in self._loaded.site.assets if asset.tags.running is not None}
-            shown = historian.table(tuple(running.values()), self.situation.time, until, step_s=self.situation.step_s)
+            shown = historian.table((*running.values(), *levels.values()), start, until, step_s=step_s)
+        means = {name: float(np.nanmean(shown.columns[tag])) for name, tag in levels.items()}
+        self.situation = window(self._loaded, drivers, read_state(folder / "state.json"), until, seed, means)
         times = np.array([instant64(each.time) for each in seen])
         steps = instant64(self.situation.time) + np.arange(self.situation.steps) * np.timedelta64(round(self.situation.step_s), "s")
         self._hours = self.situation.step_s / 3600.0
@@ -149,7 +153,7 @@ class Judge:
 
     def bound(self, *, risky: bool = False) -> float:
         """The bound on the bill, or on bill and risk together."""
-        program = hindsight(self._loaded.site, self.situation, self._ends)
+        program = hindsight(self._loaded.site, self.situation, Reached(ends=self._ends))
         if risky:
             plan = program.compiled.layout
             for k, places in program.compiled.column["u"].items():
@@ -165,10 +169,13 @@ def _risks(situation: Situation) -> dict[str, float]:
     }
 
 
-def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: datetime, seed: int) -> Situation:
-    """A whole run as one situation: the plant as it is, and what came."""
+def window(
+    loaded: LoadedSite, drivers: Drivers, state: TwinState, until: datetime, seed: int, levels: Mapping[str, float]
+) -> Situation:
+    """A whole run as one situation: the plant as it is, and what came; machines work against the levels that ours had on average."""
     site, step_s = loaded.site, loaded.site.control.step_s
     model = differing(SiteModel(site), seed, MISMATCH)
+    working = differing(SiteModel(at_levels(site, levels)), seed, MISMATCH)
     start = drivers.start
     steps = round((until - start).total_seconds() / step_s)
     known = VirtualTags(site).extend_table(as_table(drivers)).columns
@@ -194,7 +201,7 @@ def window(loaded: LoadedSite, drivers: Drivers, state: TwinState, until: dateti
         stores=tuple(StoreState(store=name, level=level) for name, level in state.levels),
         envelopes=tuple(
             worn(envelope, model, drivers, step_s, steps)
-            for envelope in model.envelopes(start, step_s, steps, states, forecasts, ambient, ())
+            for envelope in working.envelopes(start, step_s, steps, states, forecasts, ambient, ())
         ),
         store_specs=model.stores,
         flows=model.flows,

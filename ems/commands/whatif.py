@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STRATEGIES = (
     "Names, comma between. nothing, hold, release: local control. threshold, price_rule: rules. optimal: plans. "
-    "clairvoyant: what knowing the future would have saved (proven, not lived through), and so every other's regret."
+    "clairvoyant: the bound on cost with the future known (of the model, not lived through), and so every other's regret."
 )
 
 
@@ -119,8 +119,10 @@ def _table(found: WhatIf, timezone: str) -> RichTable:
         made.add_row(name, *(_spread(answer.kpi.get(key)) for answer in answers))
     for store in dict.fromkeys(store for answer in answers for store in answer.levels_end):
         made.add_row(f"{store} at the end", *(_spread(answer.levels_end.get(store)) for answer in answers))
+    for key in dict.fromkeys(key for answer in answers for key in answer.plans):
+        made.add_row(f"plans {key}", *(f"{answer.plans[key]:,}" if key in answer.plans else "" for answer in answers))
     for rule in dict.fromkeys(rule for answer in answers for rule in answer.violations):
-        made.add_row(rule, *(_breach(answer, rule) for answer in answers))
+        made.add_row(rule, *(_breach(found, answer, rule) for answer in answers))
     return made
 
 
@@ -128,9 +130,11 @@ def _spread(figure: Distribution | None) -> str:
     return "" if figure is None else f"{_number(figure.mean)} ({_number(figure.p5)} to {_number(figure.p95)})"
 
 
-def _breach(answer: Answer, rule: str) -> str:
+def _breach(found: WhatIf, answer: Answer, rule: str) -> str:
+    from ems.whatif import BOUND
+
     if rule not in answer.violations:
-        return "kept" if answer.levels_end else ""
+        return "kept" if answer is not found.strategies.get(BOUND) else ""
     broken = answer.broken[rule]
     far = f"up to {_number(broken.worst)} {broken.unit}, {_number(broken.hours)} h"
     return f"{answer.violations[rule]:.0%} of futures, {far}"
@@ -139,6 +143,7 @@ def _breach(answer: Answer, rule: str) -> str:
 def _remarks(found: WhatIf) -> str:
     """What the figures alone would not say."""
     from ems.whatif import UNPLANNED
+    from ems.wording import counted
 
     said = []
     if found.days < 1.0:
@@ -146,6 +151,8 @@ def _remarks(found: WhatIf) -> str:
     same = [name for name in found.strategies if name in UNPLANNED]
     if len(same) > 1:
         said.append(f"{' and '.join(same)} are the same here: from a start under local control none of them sends anything.")
+    if found.unbounded:
+        said.append(f"A store ran dry in {counted(found.unbounded, 'future')}: regret is that of the others.")
     return "\n".join(said)
 
 

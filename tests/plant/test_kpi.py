@@ -23,3 +23,10 @@ def test_starts_count_the_first_step_too() -> None:
 
 def test_co2_counts_import_only() -> None:
     assert kpi.co2_kg(np.array([[4.0, -4.0]]), np.array([500.0, 500.0]), 3600.0)[0] == 2.0
+
+
+def test_metering_windows_follow_the_clock() -> None:
+    power = np.array([[0.0, 0.0, 100.0, 100.0, 60.0]])
+    assert kpi.demand_windows_kw(power, 900.0, 1800.0).tolist() == [[0.0, 100.0, 60.0]]
+    assert kpi.demand_windows_kw(power, 900.0, 1800.0, gone_s=900.0).tolist() == [[0.0, 50.0, 80.0]]
+    assert kpi.demand_windows_kw(power[:, :1], 900.0, 3600.0, gone_s=2700.0).tolist() == [[0.0]]
