@@ -5,9 +5,9 @@ Usage, from the root of a checkout: python -m benchmarks.policy.closed_loop FOLD
 Each seed is one `ems demo --calibrated`: the plant behind OPC UA differs from its site file by ± 10 %, surprises, and one effect
 that the model has no term for; the controller has calibrated its twin on four weeks of history, as a customer would.
 Afterwards the whole window is one model: the plant's own physics, the demands, the weather and the losses that came, its
-compressor to foul as it did, machines against the levels that ours had on average, its stores to end no emptier than they did. What branch and bound proves of its pieces, days of
-machines that stores tie together, in so many seconds each is a lower bound on the cost of any control that keeps the stores'
-limits, in steps of the controller (`policy.proof`).
+compressor to foul as it did, machines against the levels that ours had on average, its stores to end no emptier than they
+did. What branch and bound proves of its pieces, days of machines that stores tie together, in so many seconds each is a lower
+bound on the cost of any control that keeps the stores' limits, in steps of the controller (`policy.proof`).
 The controller is also to spare machines that may fail. That is in nobody's bill, so it is counted beside it: once more with a
 price on every running hour, hazard × consequence as journalled when it came, for ours and for the bound.
 A folder that holds a finished run of a seed and as many days is not run again.
@@ -172,7 +172,7 @@ def _risks(situation: Situation) -> dict[str, float]:
 def window(
     loaded: LoadedSite, drivers: Drivers, state: TwinState, until: datetime, seed: int, levels: Mapping[str, float]
 ) -> Situation:
-    """A whole run as one situation: the plant as it is, and what came; machines work against the levels that ours had on average."""
+    """A whole run as one situation: the plant as it is and what came, machines against the levels that ours had on average."""
     site, step_s = loaded.site, loaded.site.control.step_s
     model = differing(SiteModel(site), seed, MISMATCH)
     working = differing(SiteModel(at_levels(site, levels)), seed, MISMATCH)
