@@ -29,7 +29,7 @@ from policy.hindsight import Reached
 from twin_sim.calibration import Calibration
 from twin_sim.drivers import Drivers, Failure
 from twin_sim.model import SiteModel
-from twin_sim.resample import from_past
+from twin_sim.resample import LEAST_DAYS, from_past
 from twin_sim.state import MachineState, TwinState
 
 _T = TypeVar("_T")
@@ -128,8 +128,14 @@ class WhatIf:
     strategies: dict[str, Answer]
     traces: dict[str, Lived] = field(default_factory=dict, repr=False)
     """Per strategy: power and levels of every future, for Parquet."""
-    unbounded: int = 0
-    """Futures, each per strategy, without a bound: a store ran dry in them. Regret is told of the others."""
+    changes: Changes = field(default_factory=Changes)
+    scratch: bool = False
+    every_s: float
+    """Seconds between two plans of the controller."""
+    level_units: dict[str, str]
+    """Unit of the level of each store."""
+    unbounded: dict[str, int] = field(default_factory=dict)
+    """Per strategy that is measured: futures without a bound, for a store ran dry in them. Regret is told of the others."""
 
 
 def ask(
@@ -191,7 +197,11 @@ def ask(
         currency=question.site.site.currency,
         strategies={name: answers[name] for name in strategies},
         traces=lived,
-        unbounded=0 if measured is None else measured.missing,
+        changes=question.changes,
+        scratch=scratch,
+        every_s=question.site.control.every_s,
+        level_units={store.name: store.unit for store in question.site.stores},
+        unbounded={} if measured is None else measured.missing(),
     )
 
 
@@ -244,10 +254,10 @@ class _Measured:
                 done(1)
             self._bounds[id(found)] = np.array(bounds)
 
-    @property
-    def missing(self) -> int:
-        """Bounds that could not be proven."""
-        return sum(int(np.isnan(bounds).sum()) for bounds in self._bounds.values())
+    def missing(self) -> dict[str, int]:
+        """Per strategy, futures without a bound, where there are any."""
+        missing = {name: int(np.isnan(self._bounds[id(found)]).sum()) for name, found in self._lived.items()}
+        return {name: count for name, count in missing.items() if count}
 
     def answers(self, answers: Mapping[str, Answer]) -> dict[str, Answer]:
         """The answers with their regret; and the bound, in each future the least of what it is for each of them."""
@@ -364,6 +374,11 @@ def question_of(
         raise DataError(f"--from {iso(start)}: the historian's readings end at {iso(newest)}")
     begin = floor(newest if start is None else start, step_s)
     past = table.before(np.datetime64(begin.replace(tzinfo=None), "us"))
+    if (begin - datetime.fromisoformat(f"{table.times[0]}+00:00")).total_seconds() < LEAST_DAYS * 86400.0:
+        raise DataError(
+            f"what-ifs draw whole days of the past, {LEAST_DAYS} at least: before {iso(begin)} readings begin at "
+            f"{table.times[0]}Z only"
+        )
     span_days = days + site.control.horizon_s / 86400.0
     drivers = from_past(site, past, driving_tags(site), start=begin, days=span_days, futures=futures, step_s=step_s, seed=seed)
     outlook = from_past(
@@ -404,11 +419,19 @@ def changed(site: Site, changes: Changes) -> Site:
     ------
     NotFoundError
         If an asset to be taken out or to fail does not exist.
+    ConfigError
+        If what it draws is not known apart from the site's uncommanded load.
     """
     names = [asset.name for asset in site.assets]
     for name in (*changes.without, *changes.failed):
         if name not in names:
             raise NotFoundError(f"no asset {name!r}: there are {', '.join(names)}")
+    for name in (*changes.without, *changes.failed) if site.limits.load is not None else ():
+        if site.asset(name).tags.command is None and site.asset(name).tags.setpoint_write is None:
+            raise ConfigError(
+                f"{name} takes no orders: its power is part of {site.limits.load}, which is drawn from the past as a whole, "
+                "so it can neither fail nor be taken out here"
+            )
     kept = tuple(
         replace(asset, may_start=False) if asset.name in changes.failed else asset
         for asset in site.assets

@@ -128,7 +128,9 @@ def test_command_prints_one_document_and_help_has_an_example(loaded: LoadedSite,
     words = ["whatif", "--strategies", "nothing", "--days", "0.1", "--futures", "2", "--json", "--traces", str(traces)]
     shown = CliRunner().invoke(app, words)
     assert shown.exit_code == 0, shown.output
-    assert set(json.loads(shown.stdout)) >= {"from", "days", "futures", "strategies"}
+    found = json.loads(shown.stdout)
+    assert set(found) >= {"from", "days", "futures", "strategies", "asked", "remarks"}
+    assert found["remarks"][0].startswith("Less than a day")
     assert traces.stat().st_size > 0
     assert "Example" in CliRunner().invoke(app, ["whatif", "--help"]).stdout
 
@@ -168,7 +170,7 @@ def test_what_cannot_be_kept_is_no_regret(loaded: LoadedSite) -> None:
     assert limited.strategies["nothing"].kpi["regret"] == plain.strategies["nothing"].kpi["regret"]
     dry = answer(loaded, "nothing", "clairvoyant", failed=("lead", "lag"), futures=2)
     assert "regret" not in dry.strategies["nothing"].kpi
-    assert (dry.unbounded, plain.unbounded) == (2, 0)
+    assert (dry.unbounded, plain.unbounded) == ({"nothing": 2}, {})
 
 
 def test_a_plan_knows_the_weather(loaded: LoadedSite, monkeypatch: pytest.MonkeyPatch) -> None:
