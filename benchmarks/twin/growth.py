@@ -67,9 +67,10 @@ def panel(left: float, title: str, under: str, course: Points, x_ticks: list[flo
 def picture(found: dict[str, float]) -> str:
     """Both diagrams side by side, as SVG."""
     machines, futures = points(found, "twin.assets_"), points(found, "twin.futures_")
-    most = math.ceil(max(value for _, value in machines) / 500.0) * 500.0
+    most = math.ceil(max(value for _, value in machines) / 100.0) * 100.0
     steps = [most * share / 4.0 for share in range(5)]
-    decades = [10.0**power for power in range(1, math.ceil(math.log10(max(value for _, value in futures))) + 1)]
+    least, peak = (math.log10(end(value for _, value in futures)) for end in (min, max))
+    decades = [10.0**power for power in range(math.floor(least), math.ceil(peak) + 1)]
     one = panel(LEFT, "1,000 futures", "machines", machines, [0.0, 100.0, 200.0, 300.0, 400.0, 500.0], steps, logs=False)
     numbers = [1.0, 10.0, 100.0, 1000.0, 10000.0]
     other = panel(LEFT + WIDE + 90, "100 machines", "futures", futures, numbers, decades, logs=True)
