@@ -11,8 +11,11 @@ from plant.errors import EmsError
 from plant.identity import content_id
 from plant.orders import Plan, Verdict, Violation
 from plant.ports import Strategy
+from plant.site import Site
 from plant.situation import Limit, Situation
 from policy.invariants import check as faults
+from policy.strategies.hold import Hold
+from policy.strategies.release import Release
 
 REPLANS = 2
 MARGIN = 1.1
@@ -22,6 +25,8 @@ MOSTLY = 0.5
 LEAST_MARGIN = 0.05
 """Where a store came to its physical end, at least so much of its accepted span: nothing goes further than the end."""
 
+LADDER = frozenset({"hold", "release", "safe_state"})
+"""Rungs below every plan of a strategy's."""
 UNSOUND = "unsound"
 """Rule of a plan that cannot be: its own courses contradict each other or the situation."""
 
@@ -50,6 +55,11 @@ class Decision:
     def chosen(self) -> Attempt:
         """What is to be carried out."""
         return self.attempts[-1]
+
+
+def rungs_below(site: Site) -> tuple[tuple[str, Strategy], ...]:
+    """What is left where no plan of the site's strategy stands, in this order."""
+    return ("hold", Hold(site)), ("release", Release(site))
 
 
 def decide(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ems.decide import LADDER
 from ems.replay import Replay
 from ems.runs import Run
 from plant.kpi import SECONDS_PER_HOUR, Kpi
@@ -14,7 +15,6 @@ from plant.orders import Action, OutcomeKind, Violation
 
 LEAST_HOURS = 24.0
 """A shorter run cannot be judged by its cost."""
-LADDER = frozenset({"hold", "release", "safe_state"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ems.config import LoadedSite
+from ems.decide import rungs_below
 from ems.forecasts import SiteForecasts, targets
 from ems.historian import Historian
 from ems.outlook import outlook_of
@@ -21,8 +22,6 @@ from plant.kinds import find
 from plant.ports import Forecaster, Plant, Strategy
 from plant.site import Site
 from plant.tags import Snapshot
-from policy.strategies.hold import Hold
-from policy.strategies.release import Release
 from twin_sim.calibration import Calibration
 from twin_sim.model import SiteModel
 
@@ -122,7 +121,7 @@ def build(
         ),
         model=model,
         strategy=strategy_of(site),
-        fallbacks=(("hold", Hold(site)), ("release", Release(site))),
+        fallbacks=rungs_below(site),
         forecasts=SiteForecasts(
             forecasters,
             {name: units[name] for name in targets(site)},

@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 UNPLANNED = ("nothing", "hold", "release")
 """Strategies that send nothing: from a start under local control all three are what local control does."""
 BOUND = "clairvoyant"
-"""Not lived through: the proven bound on every other strategy's cost in each future, and so its regret."""
+"""Not lived through: the model's bound on every other strategy's cost in each future, and so its regret."""
 OUTLOOK = 40
 """Futures that the forecast of a what-if is made of."""
 AHEAD = 8
@@ -135,7 +135,7 @@ class WhatIf:
     level_units: dict[str, str]
     """Unit of the level of each store."""
     unbounded: dict[str, int] = field(default_factory=dict)
-    """Per strategy that is measured: futures without a bound, for a store ran dry in them. Regret is told of the others."""
+    """Per strategy, futures without a bound: a store ran dry, or the model has no plan. Regret is told of the others."""
 
 
 def ask(

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ems.decide import Decision, decide, unrehearsed
+from ems.decide import LADDER, Decision, decide, rungs_below, unrehearsed
 from ems.observe import limits_of, permit
 from ems.situate import ambient_of
 from ems.workers import end_with_parent
@@ -35,8 +35,6 @@ from policy.hindsight import Reached, hindsight
 from policy.orders import Intent, order
 from policy.proof import proven_apart
 from policy.proposal import release_command, release_commands
-from policy.strategies.hold import Hold
-from policy.strategies.release import Release
 from twin_sim.drivers import Drivers
 from twin_sim.ensemble import Ensemble
 from twin_sim.envelopes import at_levels
@@ -244,7 +242,6 @@ class _Loop:
         self.starts: dict[str, int] = {}
         self.previous: Plan | None = None
         self.plans = dict.fromkeys(("proposed", "refused", "failed", "fallback"), 0)
-        self.fallbacks = (("hold", Hold(self.site)), ("release", Release(self.site)))
         self.peak_kw = 0.0
         managed = self.twin.ensemble.layout.managed
         self.kept = tuple(store for row, store in enumerate(self.site.stores) if not managed[row])
@@ -268,7 +265,7 @@ class _Loop:
         while time < self.end:
             self.twin.wait_until(time)
             situation = self._situation(self.twin.read(), steps, self._forecasts(time, steps, self.question.outlook))
-            decision = decide(situation, strategy, self.fallbacks, check, self._rehearsed)
+            decision = decide(situation, strategy, rungs_below(self.site), check, self._rehearsed)
             self._count(decision)
             chosen = decision.chosen.plan
             self.previous = chosen if chosen.courses else self.previous
@@ -281,12 +278,11 @@ class _Loop:
         return replace(lived, plans=tuple(self.plans.items()))
 
     def _count(self, decision: Decision) -> None:
-        fallbacks = [rung for rung, _ in self.fallbacks]
-        asked = [attempt for attempt in decision.attempts if attempt.plan.rung not in fallbacks]
+        asked = [attempt for attempt in decision.attempts if attempt.plan.rung not in LADDER]
         self.plans["proposed"] += len(asked)
         self.plans["refused"] += sum(not attempt.verdict.ok for attempt in asked)
         self.plans["failed"] += len(decision.failures)
-        self.plans["fallback"] += decision.chosen.plan.rung in fallbacks
+        self.plans["fallback"] += decision.chosen.plan.rung in LADDER
 
     def _rehearsed(self, plan: Plan, situation: Situation) -> Verdict:
         return rehearse(plan, situation, self.model) if self.question.changes.rehearsal else unrehearsed(plan, situation)

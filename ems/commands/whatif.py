@@ -208,7 +208,7 @@ def _remarks(found: WhatIf) -> list[str]:
         )
     for name, count in found.unbounded.items():
         rest = "no regret is told" if count == found.futures else "regret is that of the others"
-        said.append(f"{name}: a store ran dry in {counted(count, 'future')}: {rest}.")
+        said.append(f"{name}: a store ran dry, or no plan is known, in {counted(count, 'future')}: {rest}.")
     return said
 
 
