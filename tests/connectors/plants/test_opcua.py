@@ -22,7 +22,7 @@ from plant.errors import ConfigError, NotConnectedError, WriteRefusedError
 from plant.site import Site
 from plant.tags import Quality, Tag, ValueType
 from tests.connectors.hose import Hose
-from tests.connectors.patience import eventually
+from tests.connectors.patience import BRIEF_S, eventually
 from tests.connectors.tank_plant import START, TAGS, TankPlant, tank_site
 
 pytestmark = pytest.mark.xdist_group("opcua-client")  # its servers take seconds to start: one worker for all of them
@@ -56,7 +56,7 @@ def hose(works: tuple[TankPlant, str]) -> Iterator[Hose]:
 
 
 def site_at(port: int, **more: object) -> Site:
-    return tank_site(f"opc.tcp://127.0.0.1:{port}", **{"timeout_s": 0.5, **more})  # type: ignore[arg-type]
+    return tank_site(f"opc.tcp://127.0.0.1:{port}", **more)  # type: ignore[arg-type]
 
 
 def free_port() -> int:
@@ -72,7 +72,10 @@ class TestConnecting:
     def test_an_endpoint_that_never_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             begin = time.monotonic()
-            with pytest.raises(NotConnectedError, match="in time"), Opcua(site_at(deaf.getsockname()[1]), Path()):
+            with (
+                pytest.raises(NotConnectedError, match="in time"),
+                Opcua(site_at(deaf.getsockname()[1], timeout_s=BRIEF_S), Path()),
+            ):
                 pass
             assert time.monotonic() - begin < 3.0
 
@@ -181,7 +184,7 @@ class TestWriting:
         assert tank.writes == []
 
     def test_a_write_without_answer_is_not_known_and_not_repeated(self, hose: Hose, tank: TankPlant) -> None:
-        with Opcua(site_at(hose.port), Path()) as plant:
+        with Opcua(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             hose.squeeze()
             with pytest.raises(NotConnectedError, match="not known whether"):
                 plant.write("pump.command", "STARTUP")
@@ -212,7 +215,7 @@ class TestWriting:
 
 class TestLosing:
     def test_a_black_hole_is_noticed_and_left(self, hose: Hose) -> None:
-        with Opcua(site_at(hose.port), Path()) as plant:
+        with Opcua(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             plant.read()
             hose.squeeze()
             begin = time.monotonic()
@@ -223,7 +226,7 @@ class TestLosing:
             assert eventually(lambda: reads(plant))
 
     def test_an_idle_black_hole_is_noticed_without_being_asked(self, hose: Hose) -> None:
-        with Opcua(site_at(hose.port), Path()) as plant:
+        with Opcua(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             hose.squeeze()
             assert eventually(lambda: plant._link._client is None)
             hose.release()
@@ -231,7 +234,7 @@ class TestLosing:
 
     def test_leaving_while_nobody_answers_ends(self, hose: Hose, tank: TankPlant) -> None:
         begin = time.monotonic()
-        with Opcua(site_at(hose.port), Path()) as plant:
+        with Opcua(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             plant.write("pump.command", "STARTUP")
             hose.squeeze()
         assert time.monotonic() - begin < 6.0
@@ -272,7 +275,7 @@ class TestLosing:
             first = OpcuaServer(desk, endpoint)
             first.__enter__()
             with ExitStack() as stack:
-                plant = stack.enter_context(Opcua(site_at(port), Path()))
+                plant = stack.enter_context(Opcua(site_at(port, timeout_s=BRIEF_S), Path()))
                 plant.write("pump.command", "STARTUP")
                 first.__exit__(None, None, None)
                 with pytest.raises(NotConnectedError):

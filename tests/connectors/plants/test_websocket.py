@@ -27,7 +27,7 @@ from plant.errors import ConfigError, NotConnectedError, WriteRefusedError
 from plant.site import Security, Site
 from plant.tags import Quality, Tag
 from tests.connectors.hose import Hose
-from tests.connectors.patience import eventually
+from tests.connectors.patience import BRIEF_S, eventually
 from tests.connectors.tank_plant import START, TAGS, TankPlant, tank_site
 
 STEP = timedelta(minutes=15)
@@ -53,7 +53,7 @@ def hose(served: WebsocketServer) -> Iterator[Hose]:
 
 def site_at(endpoint: str | int, **more: object) -> Site:
     url = endpoint if isinstance(endpoint, str) else f"ws://127.0.0.1:{endpoint}"
-    return tank_site(url, kind="websocket", **{"timeout_s": 0.5, **more})  # type: ignore[arg-type]
+    return tank_site(url, kind="websocket", **more)  # type: ignore[arg-type]
 
 
 def reads(plant: Websocket) -> bool:
@@ -73,7 +73,7 @@ class TestConnecting:
     def test_an_endpoint_that_never_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             begin = time.monotonic()
-            with pytest.raises(NotConnectedError), Websocket(site_at(deaf.getsockname()[1]), Path()):
+            with pytest.raises(NotConnectedError), Websocket(site_at(deaf.getsockname()[1], timeout_s=BRIEF_S), Path()):
                 pass
             assert time.monotonic() - begin < 3.0
 
@@ -147,7 +147,7 @@ class TestReading:
 
 class TestWriting:
     def test_a_write_without_answer_is_not_known_and_not_repeated(self, hose: Hose, tank: TankPlant) -> None:
-        with Websocket(site_at(hose.port), Path()) as plant:
+        with Websocket(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             hose.squeeze()
             with pytest.raises(NotConnectedError, match="not known whether"):
                 plant.write("pump.command", "STARTUP")
@@ -191,7 +191,7 @@ class TestWriting:
 
 class TestLosing:
     def test_a_black_hole_is_noticed_and_left(self, hose: Hose) -> None:
-        with Websocket(site_at(hose.port), Path()) as plant:
+        with Websocket(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             hose.squeeze()
             assert eventually(lambda: not reads(plant))
             hose.release()
@@ -217,7 +217,7 @@ class TestLosing:
 
     def test_leaving_while_nobody_answers_ends(self, hose: Hose) -> None:
         begin = time.monotonic()
-        with Websocket(site_at(hose.port), Path()) as plant:
+        with Websocket(site_at(hose.port, timeout_s=BRIEF_S), Path()) as plant:
             plant.write("pump.command", "STARTUP")
             hose.squeeze()
         assert time.monotonic() - begin < 6.0
@@ -227,7 +227,7 @@ class TestLosing:
         with Desk(tank, site, lock_step=True) as desk:
             with WebsocketServer(desk, "ws://127.0.0.1:0") as first:
                 endpoint = first.endpoint
-                plant = Websocket(site_at(endpoint), Path())
+                plant = Websocket(site_at(endpoint, timeout_s=BRIEF_S), Path())
                 plant.__enter__()
             with pytest.raises(NotConnectedError):
                 plant.write("pump.command", "STARTUP")
