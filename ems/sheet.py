@@ -89,6 +89,8 @@ def _target(file: Path | None, form: Format) -> Iterator[IO[str] | IO[bytes]]:
     if file is None:
         yield sys.stdout
         return
+    if not file.parent.is_dir():
+        raise ConfigError(f"{file}: cannot be written: there is no folder {file.parent}")
     beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") if form == "parquet" else beside.open("w", encoding="utf-8", newline="") as stream:

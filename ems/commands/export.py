@@ -51,10 +51,17 @@ def export(
     loaded = load(site)
     zone = zone_of(timezone or loaded.site.site.timezone, "--timezone")
     ends = [None if text is None else moment(text, zone, option) for text, option in ((since, "--since"), (until, "--until"))]
+    span = Span(since=ends[0], until=ends[1])
+    if span.since is not None and span.until is not None and span.since >= span.until:
+        raise ConfigError(f"--until {until} is not after --since {since}: nothing lies between")
     with Historian(historian_url(loaded)) as historian, console.progress() as bar:
         task = bar.add_task(f"writing {what}", total=None)
-        made = _sheet(what, historian, loaded, Span(since=ends[0], until=ends[1]), _names(tags), _seconds(step))
+        made = _sheet(what, historian, loaded, span, _names(tags), _seconds(step))
         rows = sheet.write(made, out, form, zone, lambda rows: bar.advance(task, rows))  # type: ignore[arg-type]  # checked above
+    if rows == 0:
+        console.stderr.print(
+            f"{what}: the historian holds none{' of that time' if since or until else ''}", markup=False, soft_wrap=True
+        )
     if out is not None:
         units = {column.name: column.unit for column in made.columns if column.unit}
         answer = {"file": str(out), "what": what, "format": form, "rows": rows, "timezone": zone.key, "units": units}

@@ -185,7 +185,7 @@ def test_a_failed_export_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         written(made, tmp_path)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(ConfigError, match="cannot be written: No such file"):
+    with pytest.raises(ConfigError, match=r"cannot be written: there is no folder .*none"):
         written(sheet.Sheet(columns=(sheet.SheetColumn(name="a"),), rows=[(1.0,)]), tmp_path / "none")
 
 
@@ -205,3 +205,10 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["rows"] == 1
     assert ems("readings", "--tags", "b").returncode == 3
     assert ems("gossip").returncode == 2
+    backwards = ems("readings", "--since", "2026-01-02", "--until", "2026-01-01")
+    assert backwards.returncode == 2
+    assert "--until 2026-01-01 is not after --since 2026-01-02" in backwards.stderr
+    nothing = ems("kpi", "--since", "2026-03-01")
+    assert nothing.stdout.startswith("start,end,")
+    assert nothing.returncode == 0
+    assert "kpi: the historian holds none of that time" in nothing.stderr
