@@ -82,7 +82,8 @@ def in_figures(document: Document, queries: Queries) -> list[Component]:
         for store in stores
     ]
     heads = [("", ""), *((words_of(name), "num") for name in names)]
-    days = f"{document.days:g} day{'s' if document.days != 1 else ''} from {document.start}, {document.futures} futures"
+    days = f"{document.days:g} day{'s' if document.days != 1 else ''} from {document.start}"
+    days += f", {document.futures} future{'s' if document.futures != 1 else ''}"
     found: list[Component] = [html.P(days, className="muted"), table(heads, lines)]
     if broken:
         found += [html.H3("Rules broken, share of futures"), table(heads, broken)]
@@ -101,14 +102,18 @@ def _cell(document: Document, name: str, key: str, queries: Queries) -> Componen
         return html.Td(NONE, className="num")
     low, high = (figure_words(key, value, queries.currency).split(GAP, maxsplit=1)[0] for value in (figure.p5, figure.p95))
     middle = html.Span(figure_words(key, figure.p50, queries.currency), className="strong")
-    return html.Td([middle, html.Span(f" ({low} … {high})", className="muted")], className="num")
+    return html.Td([middle, *_between(low, high)], className="num")
 
 
 def _end(figure: Figure | None, unit: str) -> Component:
     if figure is None:
         return html.Td(NONE, className="num")
-    spread = html.Span(f" ({figures(figure.p5)} … {figures(figure.p95)})", className="muted")
-    return html.Td([html.Span(quantity(figure.p50, unit), className="strong"), spread], className="num")
+    spread = _between(figures(figure.p5), figures(figure.p95))
+    return html.Td([html.Span(quantity(figure.p50, unit), className="strong"), *spread], className="num")
+
+
+def _between(low: str, high: str) -> list[Component]:
+    return [] if low == high else [html.Span(f" ({low} … {high})", className="muted")]
 
 
 def _broken(document: Document, name: str, rule: str) -> Component:

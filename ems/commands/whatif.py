@@ -125,7 +125,8 @@ def _table(found: WhatIf, timezone: str) -> RichTable:
 
     start, many = clock(found.start, timezone), counted(found.futures, "future")
     asked = ", ".join([f"{found.days:.4g} days from {start}", *_asked(found), many])
-    made = table(f"{asked}: mean (p5 to p95)", "figure", *found.strategies)
+    told = "" if found.futures == 1 else ": mean (p5 to p95)"
+    made = table(f"{asked}{told}", "figure", *found.strategies)
     answers = found.strategies.values()
     for key in dict.fromkeys(key for answer in answers for key in answer.kpi):
         name = f"{key}, {found.currency}" if key in {"cost", "regret"} else key
@@ -167,7 +168,10 @@ def _asked(found: WhatIf) -> list[str]:
 
 
 def _spread(figure: Distribution | None) -> str:
-    return "" if figure is None else f"{_number(figure.mean)} ({_number(figure.p5)} to {_number(figure.p95)})"
+    if figure is None:
+        return ""
+    mean, low, high = (_number(value) for value in (figure.mean, figure.p5, figure.p95))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def _breach(found: WhatIf, answer: Answer, rule: str) -> str:
