@@ -13,7 +13,7 @@ from ems.feed_references import feed_faults, fetched_files
 from ems.naming import Fault, Names, hours_faults, near
 from ems.units import rate_units
 from plant import kinds
-from plant.assets import Mode, Store
+from plant.assets import Inventory, Mode, Store
 from plant.site import Site, VirtualTag
 from plant.tags import Tag
 from plant.tariff import FilePrice, PriceSource, TagPrice, TimeOfUsePrice
@@ -28,6 +28,7 @@ def faults(site: Site, folder: Path) -> list[Fault]:
     for asset in site.assets:
         found += asset_faults(asset, site, names)
     found += [
+        *_inventories(site, names),
         *_groups(site, names),
         *_tariff(site, names, folder),
         *_limits(site, names),
@@ -43,6 +44,7 @@ def _unique(site: Site) -> Iterator[Fault]:
         "tags": [*(tag.name for tag in site.tags), *(tag.name for tag in site.virtual_tags)],
         "services": [service.name for service in site.services],
         "stores": [store.name for store in site.stores],
+        "inventories": [inventory.name for inventory in site.inventories],
         "assets": [asset.name for asset in site.assets],
         "groups": [group.name for group in site.groups],
     }
@@ -150,6 +152,30 @@ def _levels(store: Store, key: str) -> Iterator[Fault]:
     if store.end_level is not None and not store.bottom <= store.end_level <= store.top:
         words = f"{store.end_level:g} is outside {store.bottom:g} to {store.top:g} (bottom to top)"
         yield Fault(key=f"{key}.end_level", words=words)
+
+
+def _inventories(site: Site, names: Names) -> Iterator[Fault]:
+    counted: dict[str, str] = {}
+    for inventory in site.inventories:
+        key = f"inventories[{inventory.name}]"
+        if not inventory.stores:
+            yield Fault(key=f"{key}.stores", words="is empty; an inventory needs the stores it counts")
+        for name in inventory.stores:
+            yield from names.exists(f"{key}.stores", name, names.stores, "store")
+            if name in counted:
+                yield Fault(key=f"{key}.stores", words=f"{name!r} already counts in {counted[name]!r}")
+            counted[name] = inventory.name
+        yield from _content(inventory, key, [names.stores[name] for name in inventory.stores if name in names.stores], names)
+
+
+def _content(inventory: Inventory, key: str, stores: list[Store], names: Names) -> Iterator[Fault]:
+    units = sorted({names.services[store.service].unit for store in stores if store.service in names.services})
+    if len(units) > 1:
+        yield Fault(key=f"{key}.stores", words=f"what they hold counts in {' and '.join(units)}; it must be one unit")
+    sizes = [store.size_per_level for store in stores]
+    most = sum(size * (store.high - store.bottom) for size, store in zip(sizes, stores, strict=True) if size is not None)
+    if stores and None not in sizes and inventory.end_content > most:
+        yield Fault(key=f"{key}.end_content", words=f"{inventory.end_content:g} is more than the {most:g} of their high levels")
 
 
 def _groups(site: Site, names: Names) -> Iterator[Fault]:

@@ -81,6 +81,18 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Stores that are to hold so much together at the end of a day, whichever of them holds it."""
+
+    __pydantic_config__ = {"extra": "forbid"}
+
+    name: str
+    stores: tuple[str, ...]
+    end_content: float = field(metadata={"gt": 0})
+    """What they hold above their bottoms at the end of a day, service units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """Transport between two stores that nobody commands, for example by gravity."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
 
-from plant.assets import Asset, Flow, Group, Mode, Service, Store
+from plant.assets import Asset, Flow, Group, Inventory, Mode, Service, Store
 from plant.feeds import PriceFeed, WeatherFeed
 from plant.tags import Tag
 from plant.tariff import PriceSource, Tariff
@@ -269,6 +269,7 @@ class Site:
     virtual_tags: tuple[VirtualTag, ...] = ()
     services: tuple[Service, ...] = ()
     stores: tuple[Store, ...] = ()
+    inventories: tuple[Inventory, ...] = ()
     flows: tuple[Flow, ...] = ()
     assets: tuple[Asset, ...]
     groups: tuple[Group, ...] = ()

@@ -199,6 +199,14 @@ def _entering(model: Model, plan: Layout, s: int, t: int) -> Term:
     return pyo.quicksum(found)
 
 
+def inventory_rules(model: Model, plan: Layout, g: int) -> None:
+    """What several stores hold together at the end of each step; what it is to be, and when, is in the numbers."""
+    stores = plan.inventories[g].stores
+    for t in range(plan.steps):
+        held = pyo.quicksum(plan.stores[s].size * model.level[s, t + 1] for s in stores)
+        model.held[g, t] = held + model.lean[g, t] - model.rich[g, t] == 0
+
+
 def flow_rules(model: Model, plan: Layout, f: int) -> None:
     """A transport that follows the mean difference of two levels over the step, unless its target is full."""
     part: FlowPart = plan.flows[f]

@@ -108,5 +108,10 @@ def _tight(program: Program, situation: Situation, solved: Solved) -> list[str]:
     for s, store in enumerate(situation.store_specs):
         found.append((worth("floor", s), f"low limit of {store.name}: one {store.unit} lower would save {{:.2f}}"))
         found.append((worth("ceiling", s), f"high limit of {store.name}: one {store.unit} higher would save {{:.2f}}"))
+    for g, inventory in enumerate(model.layout.inventories):
+        service = situation.store_specs[inventory.stores[0]].service
+        unit = next(other.unit for other in situation.services if other.name == service)
+        words = f"{inventory.name} kept for tomorrow: one {unit} less at midnight would save {{:.2f}}"
+        found.append((worth("held", g), words))
     kept = sorted((item for item in found if item[0] > LEAST_WORTH), key=lambda item: -item[0])
     return [words.format(value) for value, words in kept[:SHOWN]]

@@ -88,6 +88,14 @@ class StorePart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryPart:
+    """Stores whose contents count together."""
+
+    name: str
+    stores: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FlowPart:
     """One transport that nobody commands."""
 
@@ -126,6 +134,7 @@ class Layout:
     regimes: tuple[RegimePart, ...]
     machines: tuple[MachinePart, ...]
     stores: tuple[StorePart, ...]
+    inventories: tuple[InventoryPart, ...]
     services: tuple[str, ...]
     flows: tuple[FlowPart, ...]
     jobs: tuple[JobPart, ...]
@@ -161,6 +170,10 @@ def layout(site: Site, situation: Situation, ahead: Outlook) -> Layout:
         stores=tuple(
             StorePart(name=store.name, service=maker.services[store.service], size=store.size_per_level or 1.0, loss_b=store.loss_b)
             for store in situation.store_specs
+        ),
+        inventories=tuple(
+            InventoryPart(name=inventory.name, stores=tuple(maker.stores[name] for name in inventory.stores))
+            for inventory in site.inventories
         ),
         services=tuple(maker.services),
         flows=tuple(

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pyomo.environ as pyo
 
-from policy.blocks import Model, Term, flow_rules, machine_rules, needs_power, output, power, store_rules
+from policy.blocks import Model, Term, flow_rules, inventory_rules, machine_rules, needs_power, output, power, store_rules
 from policy.layout import Layout
 
 ROWS = (
     "one_regime", "point", "makes", "yields", "at_most", "needs", "ramp_up", "ramp_down", "runs", "drawn", "drive", "cap",
-    "day_starts", "begins", "min_up", "min_down", "balance", "floor", "ceiling", "closing", "carried", "served", "job_once",
-    "job_runs", "meter", "import_hard", "import_soft", "export_most", "peak_window", "buying", "selling",
+    "day_starts", "begins", "min_up", "min_down", "balance", "floor", "ceiling", "closing", "held", "carried", "served",
+    "job_once", "job_runs", "meter", "import_hard", "import_soft", "export_most", "peak_window", "buying", "selling",
 )  # fmt: skip
 """Every family of constraints."""
 COLUMNS = (
-    "u", "w", "on", "start", "y", "out", "p", "x", "over_cap", "over_starts", "level", "below", "scant", "above", "brim", "short",
-    "surplus", "draw", "spill", "lack", "flow", "shut", "unmet", "excess", "job", "missed", "bought", "sold", "over_hard",
-    "over_soft", "over_export", "peak", "buys", "hasty",
+    "u", "w", "on", "start", "y", "out", "p", "x", "over_cap", "over_starts", "level", "below", "scant", "above", "brim",
+    "short", "surplus", "lean", "rich", "draw", "spill", "lack", "flow", "shut", "unmet", "excess", "job", "missed", "bought",
+    "sold", "over_hard", "over_soft", "over_export", "peak", "buys", "hasty",
 )  # fmt: skip
 """Every family of variables."""
 
@@ -31,6 +31,8 @@ def build(plan: Layout) -> Model:
         machine_rules(model, plan, i)
     for s in range(len(plan.stores)):
         store_rules(model, plan, s)
+    for g in range(len(plan.inventories)):
+        inventory_rules(model, plan, g)
     for f in range(len(plan.flows)):
         flow_rules(model, plan, f)
     for t in range(plan.steps):
@@ -69,6 +71,9 @@ def _variables(model: Model, plan: Layout) -> None:
     for name in ("below", "scant", "above", "brim", "draw", "spill", "lack"):
         family(name, stores)
     model.short, model.surplus = pyo.Var(stores), pyo.Var(stores)
+    inventories = list(range(len(plan.inventories)))
+    family("lean", inventories)
+    family("rich", inventories)
     family("flow", flows)
     family("shut", flows)
     family("unmet", services)

@@ -69,8 +69,11 @@ class _Writer:
             self._asset(a)
         for i in range(len(self.plan.machines)):
             self._machine(i)
-        for s, worth in enumerate(worths(self.situation, self.ahead)):
+        values = worths(self.situation, self.ahead)
+        for s, worth in enumerate(values):
             self._store(s, worth)
+        for g, inventory in enumerate(self.plan.inventories):
+            self._inventory(g, min(values[s].price for s in inventory.stores))
         for v in range(len(self.plan.services)):
             self._service(v)
         self._flows()
@@ -239,7 +242,7 @@ class _Writer:
         price = np.full(self.plan.steps, SCANT * store.low_price * self.h)
         wanted = store.low + kept
         if store.end_level is not None and worth.price >= 0:
-            for step in midnights(self.situation, self.ahead, ZoneInfo(self.facts.site.site.timezone)):
+            for step in self._midnights():
                 if wanted[step] < store.end_level:
                     wanted[step] = store.end_level
                     price[step] = max(price[step], MIDNIGHT * worth.price * size)
@@ -254,10 +257,26 @@ class _Writer:
         price = np.full(self.plan.steps, SCANT * store.low_price * self.h)
         most = np.asarray(store.high - reserve(self.situation, self.ahead, store))
         if store.end_level is not None and worth.price >= 0:
-            for step in midnights(self.situation, self.ahead, ZoneInfo(self.facts.site.site.timezone)):
+            for step in self._midnights():
                 if most[step] > store.end_level:
                     most[step], price[step] = store.end_level, EARLY * worth.price * size
         return most, price
+
+    def _inventory(self, g: int, price: float) -> None:
+        """At midnight what several stores hold together is worth what it costs where it is made most cheaply."""
+        stores = [self.situation.store_specs[s] for s in self.plan.inventories[g].stores]
+        sizes = [self.plan.stores[s].size for s in self.plan.inventories[g].stores]
+        empty = sum(size * store.bottom for store, size in zip(stores, sizes, strict=True))
+        self.out.right("held", g, empty + self.facts.site.inventories[g].end_content)
+        if price < 0:
+            return
+        at_midnight = np.zeros(self.plan.steps)
+        at_midnight[list(self._midnights())] = price
+        self.out.price("lean", g, MIDNIGHT * at_midnight)
+        self.out.price("rich", g, EARLY * at_midnight)
+
+    def _midnights(self) -> tuple[int, ...]:
+        return midnights(self.situation, self.ahead, ZoneInfo(self.facts.site.site.timezone))
 
     def _ready(self, store: Store) -> Floats:
         factor = np.ones(self.plan.steps)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -137,9 +137,16 @@ class _Search:
 
     def _searched(self) -> Searched:
         first = self._best()
-        best = self._on_curves(first)
+        best = self._priced(self._on_curves(first))
         others = tuple(other for other in self.found if other is not first)
         return Searched(best=best, others=others, bound=min(self.bound, best.solved.objective), cut=self.purse.cut)
+
+    def _priced(self, best: Candidate) -> Candidate:
+        """The same plan with what its limits are worth, which branch and bound does not tell."""
+        if best.solved.prices is not None or best.solved.x is None:
+            return best
+        priced = self.solver.dispatched(binaries_of(self.problem, best.choices, best.solved.x))
+        return replace(best, solved=replace(best.solved, prices=priced.prices))
 
     def _try(self, words: str, wanted: Choices, shares: Floats, x: Floats) -> None:
         """Repair and dispatch choices; what cannot be dispatched is no candidate."""

@@ -196,6 +196,7 @@ def test_every_key_is_documented() -> None:
         "virtual_tags",
         "services",
         "stores",
+        "inventories",
         "flows",
         "assets",
         "groups",

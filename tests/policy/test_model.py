@@ -8,8 +8,9 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from plant.assets import Asset, Flow, Life, Service, Store
+from plant.assets import Asset, Flow, Inventory, Life, Service, Store
 from plant.envelopes import Envelope, Job, Point, Regime
+from plant.orders import Plan
 from plant.series import Series
 from plant.site import Site
 from plant.situation import Situation
@@ -93,6 +94,26 @@ def test_coupled_tanks_and_joint_pumps_make_a_sound_plan() -> None:
     assert setpoints is not None
     running = np.asarray(setpoints.values)[on["a"] > 0.5]
     assert running.min() < 0.95, "set-points are what OPTIMIZE is for"
+
+
+def content_at_the_end(plan: Plan, site: Site) -> dict[str, float]:
+    sizes = {store.name: store.size_per_level or 0.0 for store in site.stores}
+    return {course.store: course.level.values[-1] * sizes[course.store] for course in plan.stores}
+
+
+def test_what_tanks_hold_together_at_midnight_is_kept_where_it_is_cheapest() -> None:
+    site, situation = waterworks()
+    at_dawn = replace(site, site=replace(site.site, timezone="Etc/GMT+6"))  # there the horizon ends at midnight
+    free = content_at_the_end(Optimal(at_dawn).propose(situation), site)
+    wanted = sum(free.values()) + 60.0
+    together = replace(at_dawn, inventories=(Inventory(name="water", stores=("high", "mid", "low"), end_content=wanted),))
+    plan = Optimal(together).propose(situation)
+    held = content_at_the_end(plan, site)
+    assert invariants(plan, situation) == ()
+    assert sum(held.values()) == pytest.approx(wanted, abs=1.0)
+    assert any(words.startswith("water kept for tomorrow: one m3 less at midnight would save 0.") for words in plan.binding)
+    assert held["mid"] < free["mid"] + 5.0, "lifted twice it costs more"
+    assert held["high"] + held["low"] > free["high"] + free["low"] + 50.0
 
 
 def test_every_pump_pays_its_own_bill() -> None:
