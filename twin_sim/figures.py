@@ -56,23 +56,31 @@ def _along(series: Series, lived: Lived) -> Floats:
     return np.asarray(np.array(series.values)[np.clip(at, 0, count - 1)])
 
 
-def ticks_gone(lived: Lived, situation: Situation) -> int:
-    """Ticks of the open metering window that are over when the situation begins."""
-    opened, window_s = situation.prices.open_window_start, situation.prices.demand_window_s
-    return 0 if opened is None else round((situation.time - opened).total_seconds() % window_s / lived.tick_s)
+def gone_s(situation: Situation) -> float:
+    """How much of the open metering window is over when the situation begins."""
+    opened = situation.prices.open_window_start
+    return 0.0 if opened is None else (situation.time - opened).total_seconds() % situation.prices.demand_window_s
 
 
 def window_means(total: Floats, lived: Lived, situation: Situation) -> Floats:
-    """Mean power of every metering window, shape (futures, windows); the first includes what it has already used."""
-    per_window, gone = max(1, round(situation.prices.demand_window_s / lived.tick_s)), ticks_gone(lived, situation)
-    before = situation.prices.open_window_kwh * 3600.0 / lived.tick_s / gone if gone else 0.0
-    padded = np.concatenate([np.full((*total.shape[:-1], gone), before), total], axis=-1) if gone else total
-    if per_window == 1 and padded.size:
-        return padded
-    whole = padded.shape[-1] // per_window * per_window
-    if not whole:
-        return np.asarray(padded.mean(axis=-1, keepdims=True))
-    return np.asarray(padded[..., :whole].reshape(*padded.shape[:-1], -1, per_window).mean(axis=-1))
+    """Mean power of every metering window, shape (futures, windows); the first includes what it has already used.
+
+    Power holds through a tick, so a window that begins or ends inside one takes its share of it. What is lived through ends
+    with a whole window, if it holds one.
+    """
+    window_s, tick_s, gone = situation.prices.demand_window_s, lived.tick_s, gone_s(situation)
+    if window_s == tick_s and not gone and total.size:
+        return total
+    span_s = total.shape[-1] * tick_s
+    count = int((span_s + gone) / window_s + 1e-9)
+    ends = window_s * np.arange(1, count + 1) - gone if count else np.array([span_s])
+    at = ends / tick_s
+    whole = np.minimum(at.astype(np.int64), total.shape[-1])
+    used = np.concatenate([np.zeros((*total.shape[:-1], 1)), np.cumsum(total, axis=-1)], axis=-1)
+    partly = total[..., np.minimum(whole, total.shape[-1] - 1)] * (at - whole)
+    energy = (used[..., whole] + partly) * tick_s + (situation.prices.open_window_kwh * 3600.0 if gone else 0.0)
+    lengths = np.full(ends.shape, window_s) if count else ends + gone
+    return np.asarray(np.diff(energy, axis=-1, prepend=0.0) / lengths)
 
 
 def quantile(values: Floats, share: float) -> float:

@@ -81,7 +81,7 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
         The site's physics, calibrated where that was done.
     """
     lived = live(plan, situation, model)
-    judged = judge(situation, model, lived)
+    judged = judge(plan, situation, model, lived)
     found = figures(situation, model, lived)
     commanded = {command.asset for command in plan.commands}
     believed = [max(0.0, 1.0 - item.cv_rmse) for item in situation.credibility if item.asset in commanded]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plant.assets import Store
-from plant.orders import Violation
+from plant.orders import Plan, Violation
 from plant.situation import Limit, Situation
 from plant.table import Floats
-from twin_sim.figures import quantile, ticks_gone, window_means
+from twin_sim.figures import gone_s, quantile, window_means
 from twin_sim.model import SiteModel
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ class Judged:
     refuses: bool
 
 
-def judge(situation: Situation, model: SiteModel, lived: Lived) -> tuple[Judged, ...]:
+def judge(plan: Plan, situation: Situation, model: SiteModel, lived: Lived) -> tuple[Judged, ...]:
     """Everything that was broken in some future of the plan; `refuses` where that is too often."""
     accepted = model.site.control.accepted_share
     found: list[Judged] = []
     for limit in situation.limits:
         if limit.name in {"import_kw", "export_kw"} and limit.asset is None and limit.price is None:
-            found += _power(situation, lived, limit, accepted)
+            found += _power(plan, situation, lived, limit, accepted)
         elif limit.name == "starts_per_day" and limit.asset is not None:
             found += _starts(situation, lived, limit)
     found += _stores(situation, lived, accepted)
@@ -76,34 +76,74 @@ def _looks(lived: Lived, accepted: float) -> tuple[_Look, ...]:
     )
 
 
-def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) -> list[Judged]:
-    """Metering windows over the contracted power."""
+def _power(plan: Plan, situation: Situation, lived: Lived, limit: Limit, accepted: float) -> list[Judged]:
+    """Metering windows over the contracted power, counted with what is seen now and with what the twin misses."""
     sign = 1.0 if limit.name == "import_kw" else -1.0
     window_s = situation.prices.demand_window_s
     total = np.moveaxis(lived.recorder.site_kw(), 0, -1)
+    missed = _missed_kw(plan, situation, sign)
     means = sign * window_means(total, lived, situation)
-    if not (means > limit.high + SLACK).any():
+    if sign > 0.0:
+        means = means + _lasting_kw(situation, lived, means.shape[-1])
+    if not (means + missed > limit.high + SLACK).any():
         return []
     found = []
     for look in _looks(lived, accepted):
-        ours = means[look.columns][..., look.part(window_s)]
+        more = missed if look.begin_s == 0.0 else 0.0  # later plans will know what was missed
+        kept = f", {more:.0f} of them for what the twin misses" if more >= 0.5 else ""
+        ours = means[look.columns][..., look.part(window_s)] + more
         if not ours.shape[-1] or not (ours > limit.high + SLACK).any():
             continue
-        theirs = means[lived.nothing][: ours.shape[0], look.part(window_s)]
+        theirs = means[lived.nothing][: ours.shape[0], look.part(window_s)] + more
         highest, idle_highest = ours.max(axis=-1), theirs.max(axis=-1)
         broken, same = highest > limit.high + SLACK, idle_highest > limit.high + SLACK
         share, idle = float(broken.mean()), float(same.mean())
         worse = broken & (highest > idle_highest + SLACK)
         window = int(np.argmax(np.quantile(ours, 1.0 - accepted, axis=0)))
-        when_s = max(0.0, look.begin_s + window * window_s - ticks_gone(lived, situation) * lived.tick_s)
+        when_s = max(0.0, look.begin_s + window * window_s - gone_s(situation))
         words = (
             f"{limit.name} {limit.high:g} is exceeded in {share:.0%} of the futures{look.words} "
-            f"(up to {ours.max():.0f} kW; doing nothing: {idle:.0%})"
+            f"(up to {ours.max():.0f} kW{kept}; doing nothing: {idle:.0%})"
         )
         reached = max(quantile(highest, 1.0 - accepted), limit.high)
         refuses = share > idle + look.accepted and float(worse.mean()) > look.accepted
         found.append(_judged(situation, limit.name, "site", when_s, reached, limit.high, share, words, refuses=refuses))
     return found
+
+
+def _lasting_kw(situation: Situation, lived: Lived, windows: int) -> Floats:
+    """What each window would draw more if nobody's load fell before this plan's first step is over, shape (futures, windows).
+
+    A forecast is of whole steps, and at the moment of a decision the load may stand far above the step's expected mean: that it
+    will fall is not for sure until it has.
+    """
+    now = situation.snapshot.number(situation.load_target) if situation.load_target else None
+    if now is None:
+        return np.zeros((1, windows))
+    drawn = lived.ensemble.drivers.tags[situation.load_target or ""][0]
+    ends_s = situation.prices.demand_window_s * np.arange(1, windows + 1) - gone_s(situation)
+    begins_s = np.maximum(ends_s - situation.prices.demand_window_s, 0.0)
+    share = np.clip(np.minimum(ends_s, situation.step_s) - begins_s, 0.0, None) / situation.prices.demand_window_s
+    return np.asarray(np.maximum(now - drawn, 0.0)[:, None] * share)
+
+
+def _missed_kw(plan: Plan, situation: Situation, sign: float) -> float:
+    """By how much the twin may be below the meter with the machines that a plan runs soon: its mean error and one deviation more.
+
+    Both of the comparison of twin and plant over the last days (ASHRAE Guideline 14: NMBE, and CV(RMSE) for the rest of it).
+    """
+    soon = max(1, round(SOON_S / situation.step_s))
+    mean, variance = np.zeros(soon), np.zeros(soon)
+    for course in plan.courses:
+        known = next((item for item in situation.credibility if item.asset == course.asset), None)
+        if known is None:
+            continue
+        power = np.zeros(soon)
+        values = np.abs(course.power_kw.values[:soon])
+        power[: len(values)] = values
+        mean -= sign * known.nmbe * power
+        variance += max(0.0, known.cv_rmse**2 - known.nmbe**2) * power**2
+    return max(0.0, float((mean + np.sqrt(variance)).max()))
 
 
 def _judged(

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from plant.assets import AssetTags, LevelTrigger, Service, Store, TagWrite
+from plant.mirror import Credibility
 from plant.orders import Plan
 from plant.site import Site
 from plant.situation import Situation, StoreState
-from plant.tags import Tag
+from plant.tags import Quality, Reading, Snapshot, Tag
 from tests.twin_sim.little import START, drivers, plan, series, site, situation
 from twin_sim.drivers import at_steps
 from twin_sim.ensemble import Ensemble
-from twin_sim.figures import quantile
+from twin_sim.figures import quantile, window_means
 from twin_sim.futures import draw
 from twin_sim.model import SiteModel
 from twin_sim.rehearsal import live, rehearse
+from twin_sim.rules import judge
 from twin_sim.script import Script
 from twin_sim.state import MachineState, TwinState
 from twin_sim.twin import Twin
@@ -141,6 +144,59 @@ def test_a_pause_whose_rebound_breaks_the_evening_peak_is_refused_and_the_plant_
     for seed in (1, 2):
         broken = [plant_peak(model, pause, seed, told=told) for told in (False, True)]
         assert broken[0] <= 128.0 < broken[1]
+
+
+@pytest.mark.parametrize(("gone_min", "tick_s"), [(10, 900.0), (5, 900.0), (5, 300.0), (0, 900.0), (0, 300.0)])
+def test_the_open_metering_window_takes_its_share_of_a_tick(gone_min: int, tick_s: float) -> None:
+    """600 kW before a situation that begins inside a window, then one more kW every quarter of an hour."""
+    of = situation(site())
+    opened = START - timedelta(minutes=gone_min)
+    of = replace(of, prices=replace(of.prices, open_window_start=opened, open_window_kwh=600.0 * gone_min / 60.0))
+    minutes = np.arange(int(3600 / tick_s)) * tick_s // 900.0
+    total = np.broadcast_to(minutes, (2, minutes.size))
+    means = window_means(total, SimpleNamespace(tick_s=tick_s), of)  # type: ignore[arg-type]  # nothing else is looked at
+    by_minute = np.concatenate([np.full(gone_min, 600.0), np.repeat(np.arange(4.0), 15)])
+    whole = by_minute[: by_minute.size // 15 * 15].reshape(-1, 15).mean(axis=1)
+    np.testing.assert_allclose(means, np.broadcast_to(whole, (2, whole.size)), atol=1e-9)
+
+
+def patient_site() -> Site:
+    """A contract of 85 kW, and compressors that local control leaves alone for hours."""
+    of = site(import_kw=85.0)
+    late = LevelTrigger(kind="level", store="receiver", start=4.5, stop=5.0)
+    return replace(of, assets=tuple(replace(a, local_control=late) if a.kind == "compressor" else a for a in of.assets))
+
+
+def starting_lead(of: Site, *, load_now: float | None = None, misses: float = 0.0) -> tuple[Plan, Situation]:
+    """One compressor is started, 32 kW beside a load that is forecast at 20 kW."""
+    readings = () if load_now is None else (Reading(tag="load", time=START, value=load_now, quality=Quality.GOOD),)
+    now = situation(of)
+    believed = Credibility(asset="lead", time=START, samples=50, cv_rmse=misses, nmbe=-misses, ok=True)
+    now = replace(now, snapshot=Snapshot(time=START, readings=readings), credibility=(believed,))
+    made = plan({"lead": np.ones(48), "lag": np.zeros(48), "heating": np.zeros(48)})
+    lead = replace(made.courses[0], power_kw=series(np.full(48, 32.0)))
+    return replace(made, courses=(lead, *made.courses[1:])), now
+
+
+@pytest.mark.parametrize(
+    ("seen", "words"), [({"load_now": 60.0}, "import_kw"), ({"misses": 0.4}, "13 of them for what the twin misses")]
+)
+def test_a_load_that_is_seen_and_what_the_twin_misses_count_towards_the_contract(seen: dict[str, float], words: str) -> None:
+    of = patient_site()
+    model = SiteModel(of)
+    assert rehearse(*starting_lead(of), model).ok
+    verdict = rehearse(*starting_lead(of, **seen), model)
+    assert [violation.rule for violation in verdict.violations if violation.share > 0.2]
+    assert words in verdict.violations[0].words
+
+
+def test_a_load_that_is_seen_lasts_for_one_step() -> None:
+    of = patient_site()
+    model = SiteModel(of)
+    made, now = starting_lead(of, load_now=60.0)
+    found = [item for item in judge(made, now, model, live(made, now, model)) if item.refuses]
+    assert {item.violation.rule for item in found} == {"import_kw"}
+    assert {item.violation.time for item in found} == {START}
 
 
 def plant_peak(model: SiteModel, followed: Plan, seed: int, *, told: bool) -> float:
