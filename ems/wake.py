@@ -34,7 +34,7 @@ def woken(works: Works, memory: Memory, snapshot: Snapshot) -> str:
             return found.event.words
         if memory.seen is not None and (words := _turned(asset, memory.seen, snapshot)):
             return words
-    return _passed(memory, snapshot)
+    return _passed(works, memory, snapshot)
 
 
 def _turned(asset: Asset, before: Snapshot, now: Snapshot) -> str:
@@ -47,12 +47,17 @@ def _turned(asset: Asset, before: Snapshot, now: Snapshot) -> str:
     return ""
 
 
-def _passed(memory: Memory, snapshot: Snapshot) -> str:
-    """The open metering window is on its way above the peak that is paid or planned for; said once per window."""
-    if memory.peak_kw is None:
-        return ""
+def _passed(works: Works, memory: Memory, snapshot: Snapshot) -> str:
+    """The open metering window is on its way above the contract, or the peak paid or planned for; said once per window."""
+    contracted, peak = works.site.limits.import_kw, memory.peak_kw
     window, expected_kw = memory.meter.on_course(snapshot)
-    if expected_kw <= memory.peak_kw * (1.0 + OVER) or memory.warned == window:
+    if memory.warned == window:
+        return ""
+    if contracted is not None and expected_kw > contracted:
+        instead = f"{contracted:g} kW are contracted"
+    elif peak is not None and expected_kw > peak * (1.0 + OVER):
+        instead = f"not {peak:.0f} kW"
+    else:
         return ""
     memory.warned = window
-    return f"the metering window since {iso(window)} is on its way to {expected_kw:.0f} kW, not {memory.peak_kw:.0f} kW"
+    return f"the metering window since {iso(window)} is on its way to {expected_kw:.0f} kW, {instead}"

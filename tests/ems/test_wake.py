@@ -160,6 +160,14 @@ def test_a_window_on_its_way_above_the_planned_peak_wakes_once_where_peaks_cost(
     assert minutes(done)[1:2] == ([5.0] if charge else [])
 
 
+def test_a_window_on_its_way_above_the_contract_wakes_though_peaks_cost_nothing(historian: Historian) -> None:
+    site = hourly(strategy="optimal", look_s=60.0)
+    site = replace(site, limits=replace(site.limits, import_kw=25.0))
+    done = run(works(historian, Hungry(), site), for_s=HOUR)
+    assert "25 kW are contracted" in next(words for words in said(historian) if "is on its way to" in words)
+    assert minutes(done)[1] <= 10.0
+
+
 def test_a_cycle_that_failed_keeps_its_time(historian: Historian, monkeypatch: pytest.MonkeyPatch) -> None:
     real, times = runs.run_cycle, []
 
