@@ -16,7 +16,7 @@ from twin_sim.futures import draw
 from twin_sim.layout import Layout, layout_of
 from twin_sim.lived import Recorder
 from twin_sim.model import SiteModel
-from twin_sim.rules import Judged, judge
+from twin_sim.rules import Judged, judge, missed_kw
 from twin_sim.script import Script, of_plan
 from twin_sim.state import of_situation
 from twin_sim.trace import worst_future
@@ -45,6 +45,8 @@ class Lived:
     tick_s: float
     followed_s: float
     """So long the plan is followed; what comes after shows how it leaves the plant to local control."""
+    missed_kw: float
+    """By how much the twin may be below the meter while this plan's commands decide."""
 
     @property
     def plan(self) -> slice:
@@ -81,7 +83,7 @@ def rehearse(plan: Plan, situation: Situation, model: SiteModel) -> Verdict:
         The site's physics, calibrated where that was done.
     """
     lived = live(plan, situation, model)
-    judged = judge(plan, situation, model, lived)
+    judged = judge(situation, model, lived)
     found = figures(situation, model, lived)
     commanded = {command.asset for command in plan.commands}
     believed = [max(0.0, 1.0 - item.cv_rmse) for item in situation.credibility if item.asset in commanded]
@@ -120,7 +122,8 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     recorder = _recorder(ticks, len(layout.bills), layout.real, columns)
     followed = of_plan(plan, layout, slice(0, futures), steps=steps, step_s=situation.step_s)
     hard = (limit.high for limit in situation.limits if limit.name == "import_kw" and limit.asset is None and limit.price is None)
-    followed.import_kw = next(hard, None)
+    missed, contracted = missed_kw(plan, situation), next(hard, None)
+    followed.import_kw = None if contracted is None else contracted - missed
     followed.answers_after_s = max(control.every_s, situation.step_s)
     scripts = (
         followed,
@@ -141,7 +144,15 @@ def live(plan: Plan, situation: Situation, model: SiteModel, tick_s: float = TIC
     )
     ensemble.run(ticks * tick_s - 1e-6)
     followed_s = steps * situation.step_s
-    return Lived(recorder=recorder, ensemble=ensemble, futures=futures, lost=lost, tick_s=tick_s, followed_s=followed_s)
+    return Lived(
+        recorder=recorder,
+        ensemble=ensemble,
+        futures=futures,
+        lost=lost,
+        tick_s=tick_s,
+        followed_s=followed_s,
+        missed_kw=missed,
+    )
 
 
 def _recorder(ticks: int, bills: int, stores: int, columns: int) -> Recorder:

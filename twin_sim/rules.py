@@ -39,13 +39,13 @@ class Judged:
     refuses: bool
 
 
-def judge(plan: Plan, situation: Situation, model: SiteModel, lived: Lived) -> tuple[Judged, ...]:
+def judge(situation: Situation, model: SiteModel, lived: Lived) -> tuple[Judged, ...]:
     """Everything that was broken in some future of the plan; `refuses` where that is too often."""
     accepted = model.site.control.accepted_share
     found: list[Judged] = []
     for limit in situation.limits:
         if limit.name in {"import_kw", "export_kw"} and limit.asset is None and limit.price is None:
-            found += _power(plan, situation, lived, limit, accepted)
+            found += _power(situation, lived, limit, accepted)
         elif limit.name == "starts_per_day" and limit.asset is not None:
             found += _starts(situation, lived, limit)
     found += _stores(situation, lived, accepted)
@@ -76,20 +76,19 @@ def _looks(lived: Lived, accepted: float) -> tuple[_Look, ...]:
     )
 
 
-def _power(plan: Plan, situation: Situation, lived: Lived, limit: Limit, accepted: float) -> list[Judged]:
+def _power(situation: Situation, lived: Lived, limit: Limit, accepted: float) -> list[Judged]:
     """Metering windows over the contracted power, counted with what is seen now and with what the twin misses."""
     sign = 1.0 if limit.name == "import_kw" else -1.0
     window_s = situation.prices.demand_window_s
     total = np.moveaxis(lived.recorder.site_kw(), 0, -1)
-    missed = _missed_kw(plan, situation, sign)
-    means = sign * window_means(total, lived, situation)
-    if sign > 0.0:
-        means = means + _lasting_kw(situation, lived, means.shape[-1])
+    means, missed = sign * window_means(total, lived, situation), 0.0
+    if limit.name == "import_kw":
+        means, missed = means + _lasting_kw(situation, lived, means.shape[-1]), lived.missed_kw
     if not (means + missed > limit.high + SLACK).any():
         return []
     found = []
     for look in _looks(lived, accepted):
-        more = missed if look.begin_s == 0.0 else 0.0  # later plans will know what was missed
+        more = missed if look.end_s is not None else 0.0  # later plans will know what was missed
         kept = f", {more:.0f} of them for what the twin misses" if more >= 0.5 else ""
         ours = means[look.columns][..., look.part(window_s)] + more
         if not ours.shape[-1] or not (ours > limit.high + SLACK).any():
@@ -127,7 +126,7 @@ def _lasting_kw(situation: Situation, lived: Lived, windows: int) -> Floats:
     return np.asarray(np.maximum(now - drawn, 0.0)[:, None] * share)
 
 
-def _missed_kw(plan: Plan, situation: Situation, sign: float) -> float:
+def missed_kw(plan: Plan, situation: Situation) -> float:
     """By how much the twin may be below the meter with the machines that a plan runs soon: its mean error and one deviation more.
 
     Both of the comparison of twin and plant over the last days (ASHRAE Guideline 14: NMBE, and CV(RMSE) for the rest of it).
@@ -136,13 +135,10 @@ def _missed_kw(plan: Plan, situation: Situation, sign: float) -> float:
     mean, variance = np.zeros(soon), np.zeros(soon)
     for course in plan.courses:
         known = next((item for item in situation.credibility if item.asset == course.asset), None)
-        if known is None:
-            continue
-        power = np.zeros(soon)
-        values = np.abs(course.power_kw.values[:soon])
-        power[: len(values)] = values
-        mean -= sign * known.nmbe * power
-        variance += max(0.0, known.cv_rmse**2 - known.nmbe**2) * power**2
+        if known is not None:
+            power = np.abs(course.power_kw.values[:soon])
+            mean[: power.size] -= known.nmbe * power
+            variance[: power.size] += max(0.0, known.cv_rmse**2 - known.nmbe**2) * power**2
     return max(0.0, float((mean + np.sqrt(variance)).max()))
 
 

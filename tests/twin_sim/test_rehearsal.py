@@ -194,7 +194,7 @@ def test_a_load_that_is_seen_lasts_for_one_step() -> None:
     of = patient_site()
     model = SiteModel(of)
     made, now = starting_lead(of, load_now=60.0)
-    found = [item for item in judge(made, now, model, live(made, now, model)) if item.refuses]
+    found = [item for item in judge(now, model, live(made, now, model)) if item.refuses]
     assert {item.violation.rule for item in found} == {"import_kw"}
     assert {item.violation.time for item in found} == {START}
 
