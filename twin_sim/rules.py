@@ -116,14 +116,14 @@ def _lasting_kw(situation: Situation, lived: Lived, windows: int) -> Floats:
     A forecast is of whole steps, and at the moment of a decision the load may stand far above the step's expected mean: that it
     will fall is not for sure until it has.
     """
-    now = situation.snapshot.number(situation.load_target) if situation.load_target else None
-    if now is None:
+    target = situation.load_target or ""
+    now, courses = situation.snapshot.number(target), lived.ensemble.drivers.tags.get(target)
+    if now is None or courses is None:
         return np.zeros((1, windows))
-    drawn = lived.ensemble.drivers.tags[situation.load_target or ""][0]
     ends_s = situation.prices.demand_window_s * np.arange(1, windows + 1) - gone_s(situation)
     begins_s = np.maximum(ends_s - situation.prices.demand_window_s, 0.0)
     share = np.clip(np.minimum(ends_s, situation.step_s) - begins_s, 0.0, None) / situation.prices.demand_window_s
-    return np.asarray(np.maximum(now - drawn, 0.0)[:, None] * share)
+    return np.asarray(np.maximum(now - courses[0], 0.0)[:, None] * share)
 
 
 def missed_kw(plan: Plan, situation: Situation) -> float:
